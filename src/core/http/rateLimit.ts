@@ -1,0 +1,36 @@
+/** One window of the RateLimit and RateLimit-Policy headers (RunPod API v2, rate limits). */
+export interface RateWindow {
+  readonly name: string;
+  readonly remaining: number;
+  /** Seconds until the window starts anew. */
+  readonly resetSeconds: number;
+}
+
+/** Reads `"minute";r=57;t=41, "hour";r=2990;t=3000`. A malformed entry is left out: a header must never break a call. */
+export function parseRateLimit(header: string | undefined): readonly RateWindow[] {
+  if (header === undefined) return [];
+  return header.split(',').flatMap((entry) => {
+    const match = /^\s*"([^"]+)"\s*;\s*r=(\d+)\s*;\s*t=(\d+)/.exec(entry);
+    if (match === null) return [];
+    const [, name = '', remaining, reset] = match;
+    return [{ name, remaining: Number(remaining), resetSeconds: Number(reset) }];
+  });
+}
+
+/**
+ * How long a 429 asks us to wait, in ms: the longest of Retry-After and of every exhausted window, never rounded down.
+ * Undefined when the reply says nothing.
+ */
+export function retryAfterMs(headers: Readonly<Record<string, string>>, nowMs: number): number | undefined {
+  const waits = parseRateLimit(headers.ratelimit)
+    .filter((window) => window.remaining === 0)
+    .map((window) => window.resetSeconds * 1_000);
+  const stated = headers['retry-after'];
+  if (stated !== undefined) {
+    const seconds = Number(stated);
+    const date = Date.parse(stated);
+    if (Number.isFinite(seconds)) waits.push(Math.max(0, seconds * 1_000));
+    else if (Number.isFinite(date)) waits.push(Math.max(0, date - nowMs));
+  }
+  return waits.length === 0 ? undefined : Math.max(...waits);
+}
