@@ -1,0 +1,103 @@
+// `npm test`: installs what is missing, runs every suite and ends with 'N passed, N failed, N skipped'.
+// `npm test -- --only=unit,contract` runs some of them.
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { ensureToolchain, root } from './bootstrap.mjs';
+
+await ensureToolchain();
+
+const tool = (...parts) => path.join(root, 'node_modules', ...parts);
+const eslint = [tool('eslint', 'bin', 'eslint.js'), '.'];
+const prettier = [tool('prettier', 'bin', 'prettier.cjs'), '--check', '--log-level=warn', '.'];
+const build = ['esbuild.mjs', '--tests', '--quiet'];
+
+/** A check is one test: it passes when each of its commands ends with 0. A counted suite writes its own numbers. */
+const suites = [
+  { name: 'lint', check: [eslint, prettier] },
+  { name: 'types', check: [[tool('typescript', 'bin', 'tsc'), '--noEmit', '--pretty', 'false']] },
+  { name: 'unit', files: 'test/unit', commands: [mocha('test/unit')] },
+  { name: 'contract', files: 'test/contract', commands: [mocha('test/contract')] },
+  { name: 'host', files: 'test/host', commands: [build, ['test/host/runner/runHostTests.ts']] },
+  { name: 'journeys', files: 'test/journeys', commands: [build, mocha('test/journeys', '--timeout', '180000')] },
+];
+
+function mocha(folder, ...more) {
+  const reporter = ['--reporter', path.join(root, 'test', 'compactReporter.ts')];
+  return [tool('mocha', 'bin', 'mocha.js'), ...reporter, ...more, `${folder}/**/*.test.ts`];
+}
+
+let running;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    running?.kill(signal);
+    process.exitCode = 130;
+  });
+}
+
+/** Runs one command on this Node and resolves with its exit code; a signal counts as 1. */
+function node(args, env) {
+  return new Promise((resolve) => {
+    running = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
+    running.on('error', () => resolve(1));
+    running.on('exit', (code) => resolve(code ?? 1));
+  });
+}
+
+async function runSuite(suite) {
+  const report = path.join(root, 'out', 'reports', `${suite.name}.json`);
+  rmSync(report, { force: true });
+  const env = { ...process.env, PODRELAY_TEST_REPORT: report };
+  let failed = false;
+  for (const command of suite.check ?? suite.commands) {
+    if (process.exitCode === 130) return { passed: 0, failed: 1, skipped: 0 };
+    const code = await node(command, env);
+    failed ||= code !== 0;
+    if (failed && !suite.check) break;
+  }
+  if (suite.check) return { passed: failed ? 0 : 1, failed: failed ? 1 : 0, skipped: 0 };
+  const counts = readCounts(report);
+  if (!counts) {
+    console.log(`    FAIL  ${suite.name} ended before it could report its tests`);
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+  // A run that ends badly after its last test (an unhandled rejection, a host that crashes) is a failure too.
+  return failed && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
+}
+
+function readCounts(file) {
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
+}
+
+function hasTests(folder) {
+  const full = path.join(root, folder);
+  return existsSync(full) && readdirSync(full, { recursive: true }).some((name) => String(name).endsWith('.test.ts'));
+}
+
+function selected() {
+  const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice('--only='.length);
+  if (only === undefined) return suites;
+  const names = only.split(',');
+  const unknown = names.filter((name) => !suites.some((suite) => suite.name === name));
+  if (unknown.length > 0) {
+    console.error(
+      `No suite is called ${unknown.join(', ')}. There are: ${suites.map((suite) => suite.name).join(', ')}.`,
+    );
+    process.exit(2);
+  }
+  return suites.filter((suite) => names.includes(suite.name));
+}
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+for (const suite of selected()) {
+  if (process.exitCode === 130) break;
+  if (suite.files && !hasTests(suite.files)) continue;
+  console.log(`\n${suite.name}`);
+  const started = Date.now();
+  const counts = await runSuite(suite);
+  for (const key of Object.keys(total)) total[key] += counts[key];
+  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  console.log(`  ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped in ${seconds} s`);
+}
+if (process.exitCode !== 130) process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
+console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
