@@ -1,0 +1,182 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+export interface ServerHostOptions {
+  /** The server's entry script, from `ensureServerHost`. */
+  readonly entry: string;
+  /** Environment of the server; its extension host inherits it. */
+  readonly env: NodeJS.ProcessEnv;
+  /** User settings, written before the start. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** Machine-scoped settings, which a workspace cannot change. */
+  readonly machineSettings?: Readonly<Record<string, unknown>>;
+  /** True asks about trust as VS Code does for a person; false trusts every folder. */
+  readonly workspaceTrust: boolean;
+  /** A folder to keep the server's data in; without it a temporary one is made, and removed by `close`. */
+  readonly dataFolder?: string;
+}
+
+export interface ServerHost {
+  readonly port: number;
+  readonly dataFolder: string;
+  /** Resolves with the exit code when the server's process ends, for whatever reason. */
+  readonly ended: Promise<number>;
+  /** The address that opens `folder`, with what `extension` names under development in it. */
+  address(folder: string, extension?: { readonly developmentPath: string; readonly testsPath?: string }): string;
+  /** Ends the server with all its children and removes its temporary data. May be called twice. */
+  close(): Promise<void>;
+}
+
+const startTimeoutMs = 60_000;
+
+/** Settings that keep the workbench still: no chat side bar, tips, updates, telemetry or questions on the way. */
+const quietSettings: Readonly<Record<string, unknown>> = {
+  'workbench.secondarySideBar.defaultVisibility': 'hidden',
+  'workbench.startupEditor': 'none',
+  'workbench.tips.enabled': false,
+  'workbench.welcomePage.walkthroughs.openOnInstall': false,
+  'telemetry.telemetryLevel': 'off',
+  'update.mode': 'none',
+  'extensions.autoUpdate': false,
+  'extensions.autoCheckUpdates': false,
+  'extensions.ignoreRecommendations': true,
+  'chat.disableAIFeatures': true,
+  'chat.commandCenter.enabled': false,
+  'git.openRepositoryInParentFolders': 'never',
+};
+
+/** Starts a VS Code server on a free loopback port. Resolves when it listens; throws an Error with its output when not. */
+export async function startServerHost(options: ServerHostOptions): Promise<ServerHost> {
+  const dataFolder = options.dataFolder ?? mkdtempSync(path.join(tmpdir(), 'podrelay-host-'));
+  writeSettings(path.join(dataFolder, 'data', 'User'), { ...quietSettings, ...options.settings });
+  writeSettings(path.join(dataFolder, 'data', 'Machine'), options.machineSettings ?? {});
+  const port = await freePort();
+  const child = spawn(process.execPath, serverArgs(options, port, dataFolder), {
+    env: cleanEnvironment(options.env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // A group of its own, so that its extension hosts and watchers can be ended with it.
+    detached: process.platform !== 'win32',
+  });
+  const ended = new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
+  const endNow = () => endGroup(child, 'SIGKILL');
+  process.once('exit', endNow);
+  const removeData = () => {
+    if (options.dataFolder === undefined) rmSync(dataFolder, { recursive: true, force: true, maxRetries: 5 });
+  };
+  const close = async () => {
+    endGroup(child, 'SIGTERM');
+    const patience = setTimeout(() => endGroup(child, 'SIGKILL'), 3_000);
+    await ended;
+    clearTimeout(patience);
+    endGroup(child, 'SIGKILL');
+    process.removeListener('exit', endNow);
+    removeData();
+  };
+  try {
+    await listening(child, ended);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { port, dataFolder, ended, close, address: (folder, extension) => address(port, folder, extension) };
+}
+
+function serverArgs(options: ServerHostOptions, port: number, dataFolder: string): string[] {
+  return [
+    options.entry,
+    ...['--host', '127.0.0.1', '--port', String(port), '--server-data-dir', dataFolder],
+    '--without-connection-token',
+    '--accept-server-license-terms',
+    // Without it the built workbench ignores an extension under development named in the address.
+    '--enable-smoke-test-driver',
+    '--disable-telemetry',
+    '--disable-experiments',
+    ...(options.workspaceTrust ? [] : ['--disable-workspace-trust']),
+  ];
+}
+
+function address(
+  port: number,
+  folder: string,
+  extension?: { readonly developmentPath: string; readonly testsPath?: string },
+): string {
+  const remote = (file: string) => `vscode-remote://127.0.0.1:${String(port)}${posix(file)}`;
+  const payload: [string, string][] = [['skipWelcome', 'true']];
+  if (extension) payload.push(['extensionDevelopmentPath', remote(extension.developmentPath)]);
+  if (extension?.testsPath !== undefined) payload.push(['extensionTestsPath', remote(extension.testsPath)]);
+  const query = `folder=${encodeURI(posix(folder))}&payload=${encodeURIComponent(JSON.stringify(payload))}`;
+  return `http://127.0.0.1:${String(port)}/?${query}`;
+}
+
+function posix(file: string): string {
+  const forward = file.split(path.sep).join('/');
+  return forward.startsWith('/') ? forward : `/${forward}`;
+}
+
+function writeSettings(folder: string, settings: Readonly<Record<string, unknown>>): void {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(path.join(folder, 'settings.json'), JSON.stringify(settings, null, 2));
+}
+
+/** A VS Code or debugger around us must not leak into the server's own processes. */
+function cleanEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(env).filter(([name]) => !/^(VSCODE_|ELECTRON_|NODE_OPTIONS$|NODE_INSPECT)/.test(name)),
+  );
+}
+
+/** A port that is free now. The server takes no port 0, so another process could still be quicker; its start then fails. */
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const bound = probe.address();
+      probe.close(() => {
+        if (bound !== null && typeof bound === 'object') resolve(bound.port);
+        else reject(new Error('No free port on 127.0.0.1'));
+      });
+    });
+  });
+}
+
+async function listening(child: ChildProcess, ended: Promise<number>): Promise<void> {
+  let output = '';
+  let timer: NodeJS.Timeout | undefined;
+  const heard = new Promise<void>((resolve) => {
+    const read = (chunk: Buffer) => {
+      if (output.length < 20_000) output += chunk.toString('utf8');
+      if (output.includes('Extension host agent listening on')) resolve();
+    };
+    // The listeners stay for the whole run: a full pipe would stop the server.
+    child.stdout?.on('data', read);
+    child.stderr?.on('data', read);
+  });
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`The VS Code server did not listen within ${String(startTimeoutMs / 1000)} s:\n${output}`));
+    }, startTimeoutMs);
+  });
+  const died = ended.then((code) => {
+    throw new Error(`The VS Code server ended with code ${String(code)}:\n${output}`);
+  });
+  died.catch(() => undefined);
+  try {
+    await Promise.race([heard, late, died]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function endGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    if (process.platform === 'win32') child.kill(signal);
+    else process.kill(-child.pid, signal);
+  } catch {
+    // Gone already.
+  }
+}
