@@ -20,6 +20,7 @@ export async function findHost(cacheFolder: string): Promise<VscodeHost> {
     if (!existsSync(chosen)) throw new Error(`VSCODE_EXECUTABLE names '${chosen}', which is not there.`);
     return { kind: 'desktop', executable: chosen, why: `Host: ${chosen}, because VSCODE_EXECUTABLE names it` };
   }
+  if (process.env.PODRELAY_HOST === 'server') return serverHost('PODRELAY_HOST asks for it');
   if (!hasDisplay()) return serverHost('there is no display');
   const installed = installedVscode();
   if (installed !== undefined) {
@@ -38,7 +39,7 @@ function serverHost(reason: string): VscodeHost {
   return {
     kind: 'server',
     executable: serverHostExecutable,
-    why: `Host: VS Code server with Chromium, because ${reason}`,
+    why: `Host: VS Code server, because ${reason}`,
   };
 }
 

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -9,7 +9,7 @@ export interface ServerHostOptions {
   readonly entry: string;
   /** Environment of the server; its extension host inherits it. */
   readonly env: NodeJS.ProcessEnv;
-  /** User settings, written before the start. */
+  /** User settings, written before the start; a kept data folder that has settings keeps those. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** Machine-scoped settings, which a workspace cannot change. */
   readonly machineSettings?: Readonly<Record<string, unknown>>;
@@ -17,6 +17,16 @@ export interface ServerHostOptions {
   readonly workspaceTrust: boolean;
   /** A folder to keep the server's data in; without it a temporary one is made, and removed by `close`. */
   readonly dataFolder?: string;
+  /** Taken when it is free. A browser keeps secrets and layout by address, so a person wants the same one each time. */
+  readonly preferredPort?: number;
+}
+
+/** What the workbench is to show: a folder, a file in its editor, an extension under development and its tests. */
+export interface WorkbenchTarget {
+  readonly folder: string;
+  readonly openFile?: string;
+  readonly developmentPath?: string;
+  readonly testsPath?: string;
 }
 
 export interface ServerHost {
@@ -24,8 +34,8 @@ export interface ServerHost {
   readonly dataFolder: string;
   /** Resolves with the exit code when the server's process ends, for whatever reason. */
   readonly ended: Promise<number>;
-  /** The address that opens `folder`, with what `extension` names under development in it. */
-  address(folder: string, extension?: { readonly developmentPath: string; readonly testsPath?: string }): string;
+  /** The address that opens the workbench on `target` in a browser. */
+  address(target: WorkbenchTarget): string;
   /** Ends the server with all its children and removes its temporary data. May be called twice. */
   close(): Promise<void>;
 }
@@ -53,7 +63,7 @@ export async function startServerHost(options: ServerHostOptions): Promise<Serve
   const dataFolder = options.dataFolder ?? mkdtempSync(path.join(tmpdir(), 'podrelay-host-'));
   writeSettings(path.join(dataFolder, 'data', 'User'), { ...quietSettings, ...options.settings });
   writeSettings(path.join(dataFolder, 'data', 'Machine'), options.machineSettings ?? {});
-  const port = await freePort();
+  const port = await freePort(options.preferredPort ?? 0).catch(() => freePort(0));
   const child = spawn(process.execPath, serverArgs(options, port, dataFolder), {
     env: cleanEnvironment(options.env),
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -81,7 +91,7 @@ export async function startServerHost(options: ServerHostOptions): Promise<Serve
     await close();
     throw error;
   }
-  return { port, dataFolder, ended, close, address: (folder, extension) => address(port, folder, extension) };
+  return { port, dataFolder, ended, close, address: (target) => address(port, target) };
 }
 
 function serverArgs(options: ServerHostOptions, port: number, dataFolder: string): string[] {
@@ -98,16 +108,17 @@ function serverArgs(options: ServerHostOptions, port: number, dataFolder: string
   ];
 }
 
-function address(
-  port: number,
-  folder: string,
-  extension?: { readonly developmentPath: string; readonly testsPath?: string },
-): string {
+function address(port: number, target: WorkbenchTarget): string {
   const remote = (file: string) => `vscode-remote://127.0.0.1:${String(port)}${posix(file)}`;
   const payload: [string, string][] = [['skipWelcome', 'true']];
-  if (extension) payload.push(['extensionDevelopmentPath', remote(extension.developmentPath)]);
-  if (extension?.testsPath !== undefined) payload.push(['extensionTestsPath', remote(extension.testsPath)]);
-  const query = `folder=${encodeURI(posix(folder))}&payload=${encodeURIComponent(JSON.stringify(payload))}`;
+  if (target.openFile !== undefined) payload.push(['openFile', remote(target.openFile)]);
+  if (target.developmentPath !== undefined) payload.push(['extensionDevelopmentPath', remote(target.developmentPath)]);
+  if (target.testsPath !== undefined) payload.push(['extensionTestsPath', remote(target.testsPath)]);
+  // Escaped no further than needed: people copy this address out of a terminal.
+  const escaped = encodeURIComponent(JSON.stringify(payload)).replaceAll(/%(3A|2F|2C)/g, (code) =>
+    decodeURIComponent(code),
+  );
+  const query = `folder=${encodeURI(posix(target.folder))}&payload=${escaped}`;
   return `http://127.0.0.1:${String(port)}/?${query}`;
 }
 
@@ -117,8 +128,10 @@ function posix(file: string): string {
 }
 
 function writeSettings(folder: string, settings: Readonly<Record<string, unknown>>): void {
+  const file = path.join(folder, 'settings.json');
+  if (existsSync(file)) return;
   mkdirSync(folder, { recursive: true });
-  writeFileSync(path.join(folder, 'settings.json'), JSON.stringify(settings, null, 2));
+  writeFileSync(file, JSON.stringify(settings, null, 2));
 }
 
 /** A VS Code or debugger around us must not leak into the server's own processes. */
@@ -129,11 +142,11 @@ function cleanEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 /** A port that is free now. The server takes no port 0, so another process could still be quicker; its start then fails. */
-function freePort(): Promise<number> {
+function freePort(wanted: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
+    probe.listen(wanted, '127.0.0.1', () => {
       const bound = probe.address();
       probe.close(() => {
         if (bound !== null && typeof bound === 'object') resolve(bound.port);

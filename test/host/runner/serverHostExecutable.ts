@@ -51,7 +51,7 @@ async function runTestsInServer(): Promise<number> {
     log.write(`${line}\n`);
     if (line.startsWith(reportMark)) console.log(line.slice(reportMark.length));
   });
-  await page.goto(server.address(folder ?? ownFolder ?? '', { developmentPath, testsPath }));
+  await page.goto(server.address({ folder: folder ?? ownFolder ?? '', developmentPath, testsPath }));
   return await Promise.race([verdict, server.ended.then(() => 1)]);
 }
 
