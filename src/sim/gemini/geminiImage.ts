@@ -98,14 +98,14 @@ function readContents(contents: unknown): { prompt: string; inputImages: Uint8Ar
   return { prompt: texts.join('\n'), inputImages };
 }
 
-/** Bytes of an image in base64 that really decodes. */
-export function readInputImage(data: unknown): Uint8Array {
+function readInputImage(data: unknown): Uint8Array {
   const bytes = typeof data === 'string' ? Buffer.from(data, 'base64') : Buffer.alloc(0);
-  if (!decodes(bytes)) throw refuse(400, 'Unable to process input image. Please retry or report.');
+  if (!imageDecodes(bytes)) throw refuse(400, 'Unable to process input image. Please retry or report.');
   return bytes;
 }
 
-function decodes(bytes: Uint8Array): boolean {
+/** Whether bytes are an image: PNGs are decoded, others are known by their first bytes. */
+export function imageDecodes(bytes: Uint8Array): boolean {
   const head = Buffer.from(bytes.subarray(0, 12)).toString('latin1');
   if (head.startsWith('\xff\xd8\xff') || (head.startsWith('RIFF') && head.endsWith('WEBP'))) return true;
   if (!hasPngSignature(bytes)) return false;

@@ -8,7 +8,9 @@ import { GeminiRefusal, classic, multipleCredentials, refuse } from './geminiErr
 import { defaultGeminiFaults } from './geminiFaults.ts';
 import type { GeminiEffect, GeminiFaults, GeminiRoute } from './geminiFaults.ts';
 import { imageReply, meterImage, modelNotFound, paintPicture, readImageOrder } from './geminiImage.ts';
+import { createGeminiJobs } from './geminiJobs.ts';
 import { modelIds, modelRecord } from './geminiModels.ts';
+import { readVideoOrder } from './geminiVideoOrder.ts';
 
 export interface GeminiRequest {
   /** ms since the epoch, simulated */
@@ -50,6 +52,11 @@ export function createGeminiSim(options: { time: SimTime; seed: number; apiKey: 
   const open = new Set<ServerResponse>();
   const timers = new Set<{ cancel(): void }>();
   let generations = 0;
+  const jobs = createGeminiJobs(
+    () => time.now(),
+    () => sim.faults,
+    options.seed,
+  );
 
   const after = (ms: number, work: () => void): void => {
     const timer = time.after(ms, () => {
@@ -84,6 +91,28 @@ export function createGeminiSim(options: { time: SimTime; seed: number; apiKey: 
       }),
     );
     return jsonAnswer(imageReply(order, pictures, draft, usage, faults, `sim-${generations}`));
+  }
+
+  async function createVideo(body: unknown, base: string): Promise<GeminiAnswer> {
+    const order = readVideoOrder(body);
+    const { id, usage } = jobs.create(order);
+    lines.push(billLine(time.now(), 'video', order.model, usage));
+    // Some ms more: a timer may fire a little early, and the answer must find the job ended.
+    if (!order.background) await wait(sim.faults.jobMs + 50);
+    return jsonAnswer(jobs.view(id, base, 'create'));
+  }
+
+  function download(target: Target, base: string): GeminiAnswer {
+    if (target.query.get('alt') !== 'media') return jsonAnswer(jobs.file(target.id, base));
+    const bytes = jobs.download(target.id);
+    const { redirectTo } = sim.faults.file;
+    if (redirectTo === null) return clipAnswer(bytes);
+    const location = `${redirectTo}/storage/${target.id}`;
+    return { status: 302, contentType: 'text/html', headers: { location }, body: Buffer.alloc(0) };
+  }
+
+  function uriBase(req: IncomingMessage): string {
+    return sim.faults.file.uriBase ?? `http://${req.headers.host ?? 'localhost'}`;
   }
 
   function listModels(query: URLSearchParams): GeminiAnswer {
@@ -122,7 +151,22 @@ export function createGeminiSim(options: { time: SimTime; seed: number; apiKey: 
         }
         case 'image':
           return await generateImage(target, body);
-        default:
+        case 'video.create':
+          return await createVideo(body, uriBase(req));
+        case 'video.get':
+          return jsonAnswer(jobs.view(target.id, uriBase(req), 'poll'));
+        case 'video.cancel':
+          return jsonAnswer(jobs.cancel(target.id, uriBase(req)));
+        case 'video.delete':
+          jobs.remove(target.id);
+          return jsonAnswer({});
+        case 'files.get':
+          return jsonAnswer(jobs.file(target.id, uriBase(req)));
+        case 'files.download':
+          return download(target, uriBase(req));
+        case 'storage':
+          return clipAnswer(jobs.download(target.id));
+        case 'unknown':
           throw refuse(404, 'Requested entity was not found.');
       }
     } catch (error) {
@@ -236,6 +280,10 @@ const badKeyDetails = [
     metadata: { service: 'generativelanguage.googleapis.com' },
   },
 ];
+
+function clipAnswer(body: Buffer): GeminiAnswer {
+  return { status: 200, contentType: 'video/mp4', body };
+}
 
 function isPaid(route: GeminiRoute): boolean {
   return !metadataRoutes.includes(route);
