@@ -1,0 +1,147 @@
+import type { Clock, Log } from '../kernel/ports.ts';
+import { Fault, toFault } from '../kernel/fault.ts';
+import type { ComfyClient, OutputFile } from '../comfy/comfyClient.ts';
+import { runPrompt } from '../comfy/runPrompt.ts';
+import type { PromptProgress } from '../comfy/runPrompt.ts';
+import { nodeClasses } from '../comfy/workflow.ts';
+import type { Workflow } from '../comfy/workflow.ts';
+import type { Backend, Health, JobProgress, JobRequest, RemoteFile } from './backend.ts';
+import { fillCheckpoint } from './fillCheckpoint.ts';
+
+export interface ComfyRunOptions {
+  readonly client: ComfyClient;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly newId: () => string;
+  readonly checkpoint: string | undefined;
+  /** Told before anything is sent, so that the prompt can be found again after a crash. */
+  readonly onIntent: (promptId: string, clientId: string) => void;
+}
+
+/** One workflow on one ComfyUI, wherever that runs: on this machine or on a pod. */
+export async function runOnComfy(
+  options: ComfyRunOptions,
+  job: JobRequest,
+  onProgress: (progress: JobProgress) => void,
+  signal: AbortSignal,
+): Promise<readonly RemoteFile[]> {
+  const { client, clock, log, newId } = options;
+  const workflow = await prepared(options, job.workflow, signal);
+  const promptId = newId();
+  const clientId = newId();
+  options.onIntent(promptId, clientId);
+  const files = await runPrompt(
+    { client, workflow, promptId, clientId, clock, log, onProgress: (at) => onProgress(describe(at)) },
+    signal,
+  );
+  return files.map((file) => remoteFile(client, file));
+}
+
+function remoteFile(client: ComfyClient, file: OutputFile): RemoteFile {
+  return { name: file.filename, open: async (signal) => (await client.download(file, signal)).body };
+}
+
+async function prepared(options: ComfyRunOptions, workflow: Workflow, signal: AbortSignal): Promise<Workflow> {
+  const needed = Object.values(workflow).some(
+    (node) => node.class_type === 'CheckpointLoaderSimple' && node.inputs.ckpt_name === '',
+  );
+  if (!needed) return workflow;
+  const info = await options.client.objectInfo(['CheckpointLoaderSimple'], signal);
+  return fillCheckpoint(workflow, info, options.checkpoint);
+}
+
+function describe(at: PromptProgress): JobProgress {
+  const phase =
+    at.phase === 'sent' ? 'Sending' : at.phase === 'queued' ? `Waiting (${(at.place ?? 0) + 1} in line)` : 'Generating';
+  return {
+    phase,
+    ...(at.fraction === undefined ? {} : { fraction: at.fraction }),
+    ...(at.node === undefined ? {} : { node: at.node }),
+    ...(at.preview === undefined ? {} : { preview: at.preview }),
+  };
+}
+
+/** Health of any ComfyUI, by `/system_stats` and `/prompt`: there is no `/health` (comfyui.md 1.2). */
+export async function probeComfy(client: ComfyClient, clock: Clock, signal: AbortSignal): Promise<Health> {
+  const startedAt = clock.now();
+  try {
+    const [stats, queueLength] = await Promise.all([client.systemStats(signal), client.queueRemaining(signal)]);
+    const device = stats.devices[0];
+    const version = stats.system.comfyui_version ?? undefined;
+    const onGpu = device !== undefined && device.type !== 'cpu';
+    return {
+      state: 'healthy',
+      why: `ComfyUI ${version ?? '(version unknown)'} answers`,
+      latencyMs: clock.now() - startedAt,
+      queueLength,
+      ...(version === undefined ? {} : { version }),
+      ...(device === undefined ? {} : { gpu: onGpu ? gpuName(device.name) : 'CPU' }),
+      ...(onGpu && typeof device.vram_total === 'number' ? { vramTotalBytes: device.vram_total } : {}),
+      ...(onGpu && typeof device.vram_free === 'number' ? { vramFreeBytes: device.vram_free } : {}),
+    };
+  } catch (error) {
+    const fault = toFault(error);
+    if (fault.kind === 'cancelled') throw fault;
+    return { state: 'unhealthy', why: fault.message, fault };
+  }
+}
+
+/** `cuda:0 NVIDIA GeForce RTX 4090 : cudaMallocAsync` → `RTX 4090` */
+export function gpuName(deviceName: string): string {
+  const plain = deviceName.replace(/^cuda:\d+\s+/, '').replace(/\s*:\s*\S+$/, '');
+  return plain.replace(/^NVIDIA\s+(GeForce\s+)?/, '');
+}
+
+/** The classes of the workflow that this server lacks, as sentences. */
+export async function missingClasses(
+  client: ComfyClient,
+  workflow: Workflow,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const classes = nodeClasses(workflow);
+  const info = await client.objectInfo(classes, signal);
+  return classes.filter((name) => info[name] === undefined).map((name) => `node ${name} is not installed`);
+}
+
+export interface LocalBackendOptions extends Omit<ComfyRunOptions, 'client' | 'checkpoint' | 'onIntent'> {
+  /** Undefined when no address is set. */
+  readonly client: () => ComfyClient | undefined;
+  readonly enabled: () => boolean;
+  readonly checkpoint: () => string | undefined;
+  readonly onIntent: (jobId: string, promptId: string, clientId: string) => void;
+}
+
+/** The ComfyUI on the person's own machine or network. It costs nothing. */
+export function createLocalBackend(options: LocalBackendOptions): Backend {
+  const client = (): ComfyClient => {
+    const own = options.client();
+    if (own === undefined) throw new Fault('unreachable', 'No address is set', { delivered: 'no' });
+    return own;
+  };
+  return {
+    id: 'local',
+    label: 'Local ComfyUI',
+    ready: () => {
+      if (!options.enabled()) return { ok: false, why: 'Switched off' };
+      if (options.client() === undefined) return { ok: false, why: 'No address is set' };
+      return { ok: true };
+    },
+    probe: (signal) => probeComfy(client(), options.clock, signal),
+    refusals: async (job, signal) => missingClasses(client(), job.workflow, signal),
+    quote: () => ({ micros: 0, basis: 'your own machine' }),
+    async run(job, context, signal) {
+      const files = await runOnComfy(
+        {
+          ...options,
+          client: client(),
+          checkpoint: options.checkpoint(),
+          onIntent: (promptId, clientId) => options.onIntent(job.id, promptId, clientId),
+        },
+        job,
+        (progress) => context.onProgress(progress),
+        signal,
+      );
+      return { files, micros: 0, costBasis: 'your own machine', dropped: [] };
+    },
+  };
+}

@@ -1,0 +1,291 @@
+import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
+import { withDeadline } from '../kernel/clock.ts';
+import type { Clock, Log } from '../kernel/ports.ts';
+import type { ComfyClient, OutputFile } from './comfyClient.ts';
+import type { ComfySocket } from './comfySocket.ts';
+import { outputFiles } from './outputs.ts';
+import { endFault, nodeErrorsFault } from './promptErrors.ts';
+import type { HistoryEntry } from './wire.ts';
+import type { Workflow } from './workflow.ts';
+
+export interface PromptProgress {
+  readonly phase: 'sent' | 'queued' | 'running';
+  /** 0 to 1 over the whole graph; undefined = not known */
+  readonly fraction?: number;
+  /** Title or class of the node at work. */
+  readonly node?: string;
+  /** Prompts before ours. */
+  readonly place?: number;
+  readonly preview?: { readonly mimeType: string; readonly bytes: Uint8Array };
+}
+
+export interface RunPromptOptions {
+  readonly client: ComfyClient;
+  readonly workflow: Workflow;
+  /** Ours, chosen and stored before anything is sent. */
+  readonly promptId: string;
+  readonly clientId: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  onProgress(progress: PromptProgress): void;
+  /** The server has accepted the prompt. */
+  onAccepted?(): void;
+}
+
+/** Polling is the truth; a lively socket only makes it rarer. */
+const pollMs = { socketLive: 3_000, socketMute: 1_000, historyLag: 25 } as const;
+/** Consecutive failures to reach a server that runs our job, before it counts as dead. */
+const deadAfter = { refused: 3, otherwise: 6 } as const;
+const cancelTimeoutMs = 5_000;
+/** Gaps up to 350 ms between the end and the history entry were recorded; after this the end marker is not believed. */
+const historyLagLimitMs = 3_000;
+
+/**
+ * Runs one prompt to its end on one ComfyUI and returns its files. Finishes on the history entry, never on an event
+ * alone; survives events before the reply, a mute socket and lost replies.
+ * @throws Fault; on an aborted signal the prompt, and only it, is cancelled on the server first
+ */
+export async function runPrompt(options: RunPromptOptions, signal: AbortSignal): Promise<readonly OutputFile[]> {
+  const { client, promptId, log } = options;
+  throwIfAborted(signal);
+  // Listening starts before the prompt is sent: a cached one is over before the reply arrives (race B).
+  const follower = new Follower(options);
+  await follower.listen();
+  let submitted = false;
+  try {
+    await submitOnce(options, signal, () => (submitted = true));
+    options.onAccepted?.();
+    return await follower.untilEnd(signal);
+  } catch (error) {
+    if (signal.aborted && submitted) await cancelQuietly(client, promptId, log);
+    throwIfAborted(signal);
+    throw toFault(error);
+  } finally {
+    follower.dispose();
+  }
+}
+
+/** Follows a prompt that was sent before, for example by a window that is gone. */
+export async function followPrompt(options: RunPromptOptions, signal: AbortSignal): Promise<readonly OutputFile[]> {
+  const follower = new Follower(options);
+  try {
+    return await follower.untilEnd(signal);
+  } finally {
+    follower.dispose();
+  }
+}
+
+async function submitOnce(options: RunPromptOptions, signal: AbortSignal, onSent: () => void): Promise<void> {
+  const { client, promptId, clientId, workflow, clock, log } = options;
+  options.onProgress({ phase: 'sent' });
+  onSent();
+  try {
+    const errors = await client.submit({ id: promptId, clientId, workflow }, signal);
+    const partial = nodeErrorsFault(errors);
+    if (partial === undefined) return;
+    // Accepted, but a branch would be dropped without a word (comfyui.md 0.3, fact 6): that is not what was asked for.
+    await cancelQuietly(client, promptId, log);
+    throw partial;
+  } catch (error) {
+    const fault = toFault(error);
+    if (fault.facts.delivered !== 'maybe' || signal.aborted) throw fault;
+    log.warn(`No clear answer to the submission (${fault.message}): asking the server whether it has the prompt`);
+    for (let round = 0; round < 2; round++) {
+      const where = await client.find(promptId, signal);
+      if (where.at !== 'unknown') return;
+      await clock.sleep(300, signal);
+    }
+    throw new Fault(fault.kind, fault.message, { ...fault.facts, delivered: 'no' }, { cause: fault });
+  }
+}
+
+async function cancelQuietly(client: ComfyClient, promptId: string, log: Log): Promise<void> {
+  const deadline = withDeadline(
+    new AbortController().signal,
+    cancelTimeoutMs,
+    () => new Fault('timeout', 'No answer to the cancellation'),
+  );
+  try {
+    await client.cancel(promptId, deadline.signal);
+  } catch (error) {
+    log.warn(`Could not cancel prompt ${promptId}: ${toFault(error).message}`);
+  } finally {
+    deadline.done();
+  }
+}
+
+class Follower {
+  readonly #options: RunPromptOptions;
+  readonly #total: number;
+  #socket: ComfySocket | undefined;
+  #wakeSleeper: () => void = () => undefined;
+  /** Something happened since the last look. */
+  #dirty = false;
+  #lateRounds = 0;
+  #ended = false;
+  #succeeded = false;
+  #doneNodes = 0;
+  #currentNode: string | undefined;
+
+  constructor(options: RunPromptOptions) {
+    this.#options = options;
+    this.#total = Object.keys(options.workflow).length;
+  }
+
+  /** A socket that cannot be opened is no failure: polling does the work. */
+  async listen(): Promise<void> {
+    const { client, clientId, clock } = this.#options;
+    const socket = await client.openSocket(clientId);
+    this.#socket = socket;
+    socket.onEvent((event) => {
+      if ('promptId' in event && event.promptId !== undefined && event.promptId !== this.#options.promptId) return;
+      switch (event.is) {
+        case 'executing':
+          // The form without a prompt id comes after a reconnection and may mean another prompt.
+          if (event.promptId === undefined) return;
+          if (event.node === null) this.#end();
+          else this.#running(event.node, undefined);
+          return;
+        case 'progress':
+          this.#running(event.node, event.max > 0 ? event.value / event.max : undefined);
+          return;
+        case 'nodes':
+          this.#doneNodes = Math.max(this.#doneNodes, event.finished);
+          return;
+        case 'cached':
+          this.#doneNodes = Math.max(this.#doneNodes, event.nodes.length);
+          return;
+        case 'succeeded':
+          this.#succeeded = true;
+          this.#wake();
+          return;
+        case 'failed':
+        case 'interrupted':
+          this.#wake();
+          return;
+        case 'preview':
+          this.#options.onProgress({
+            ...this.#state(undefined),
+            preview: { mimeType: event.mimeType, bytes: event.bytes },
+          });
+          return;
+        case 'status':
+        case 'started':
+          return;
+      }
+    });
+    socket.onDidClose(() => this.#wake());
+    // A short wait for the greeting: without it the first events of a quick prompt would be missed.
+    const opened = new Promise<void>((resolve) => {
+      socket.onEvent(() => resolve());
+      socket.onDidClose(() => resolve());
+    });
+    const patience = new AbortController();
+    await Promise.race([opened, clock.sleep(1_000, patience.signal).catch(() => undefined)]);
+    patience.abort();
+  }
+
+  async untilEnd(signal: AbortSignal): Promise<readonly OutputFile[]> {
+    const { client, promptId, clock, log } = this.#options;
+    let misses = 0;
+    let unknowns = 0;
+    for (;;) {
+      throwIfAborted(signal);
+      this.#dirty = false;
+      try {
+        if (this.#ended || this.#succeeded) {
+          // The entry is written between 'execution_success' and the end marker: soon, not at once (race A).
+          const entry = await client.history(promptId, signal);
+          if (entry !== undefined) return this.#result(entry);
+          this.#lateRounds += 1;
+          if (this.#lateRounds * pollMs.historyLag > historyLagLimitMs) this.#ended = this.#succeeded = false;
+        } else {
+          const where = await client.find(promptId, signal);
+          if (where.at === 'finished') return this.#result(where.entry);
+          if (where.at === 'pending') this.#options.onProgress({ phase: 'queued', place: where.place });
+          if (where.at === 'running') this.#options.onProgress(this.#state(undefined));
+          unknowns = where.at === 'unknown' ? unknowns + 1 : 0;
+        }
+        misses = 0;
+      } catch (error) {
+        throwIfAborted(signal);
+        const fault = toFault(error);
+        misses += 1;
+        log.info(`The server that runs prompt ${promptId} did not answer: ${fault.message}`);
+        const limit =
+          fault.facts.delivered === 'no' && fault.kind === 'unreachable' ? deadAfter.refused : deadAfter.otherwise;
+        if (misses >= limit)
+          throw new Fault(fault.kind, `The server went away while it ran the job: ${fault.message}`, fault.facts);
+      }
+      if (unknowns >= 2) {
+        throw new Fault(
+          'unavailable',
+          'The server no longer knows the job: it was restarted or its queue was cleared',
+          {
+            delivered: 'no',
+          },
+        );
+      }
+      const quick = (this.#ended || this.#succeeded) && misses === 0 && unknowns === 0;
+      await this.#pause(
+        quick ? pollMs.historyLag : this.#socket?.live ? pollMs.socketLive : pollMs.socketMute,
+        clock,
+        signal,
+      );
+    }
+  }
+
+  dispose(): void {
+    this.#socket?.dispose();
+  }
+
+  /** Sleeps until the time is over or an event makes a look worth while. */
+  async #pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+    const nap = new AbortController();
+    const woken = new Promise<void>((resolve) => (this.#wakeSleeper = resolve));
+    if (this.#dirty) this.#wakeSleeper();
+    const stop = (): void => nap.abort(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    await Promise.race([clock.sleep(ms, nap.signal).catch(() => undefined), woken]);
+    signal.removeEventListener('abort', stop);
+    nap.abort();
+  }
+
+  #wake(): void {
+    this.#dirty = true;
+    this.#wakeSleeper();
+  }
+
+  #result(entry: HistoryEntry): readonly OutputFile[] {
+    const fault = endFault(entry);
+    if (fault !== undefined) throw fault;
+    const files = outputFiles(entry.outputs);
+    if (files.length > 0) return files;
+    throw new Fault('jobFailed', 'The workflow ended without a file', {
+      delivered: 'yes',
+      nextStep: 'Add a node that saves its output, such as SaveImage.',
+    });
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#wake();
+  }
+
+  #running(node: string | undefined, within: number | undefined): void {
+    if (node !== undefined) this.#currentNode = node;
+    this.#options.onProgress(this.#state(within));
+  }
+
+  #state(within: number | undefined): PromptProgress {
+    const id = this.#currentNode;
+    const node = id === undefined ? undefined : this.#options.workflow[id];
+    const fraction = Math.min(0.99, (this.#doneNodes + (within ?? 0)) / Math.max(1, this.#total));
+    const name = node?._meta?.title ?? node?.class_type ?? id;
+    return {
+      phase: 'running',
+      ...(this.#doneNodes > 0 || within !== undefined ? { fraction } : {}),
+      ...(name === undefined ? {} : { node: name }),
+    };
+  }
+}

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { nodeClasses, parseWorkflow } from '../../src/core/comfy/workflow.ts';
+import { Fault } from '../../src/core/kernel/fault.ts';
+
+function rejection(text: string): Fault {
+  try {
+    parseWorkflow(text);
+  } catch (error) {
+    assert.ok(error instanceof Fault);
+    assert.equal(error.kind, 'rejected');
+    assert.ok(error.facts.nextStep, 'every refusal has a next step');
+    return error;
+  }
+  throw new Error('The text was accepted');
+}
+
+const save = { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } };
+const empty = { class_type: 'EmptyImage', inputs: { width: 8, height: 8, batch_size: 1, color: 0 } };
+
+describe('workflow files', () => {
+  it('reads the API format, with or without a byte order mark', () => {
+    const text = JSON.stringify({ 1: empty, 2: save });
+    assert.deepEqual(nodeClasses(parseWorkflow(text)), ['EmptyImage', 'SaveImage']);
+    assert.deepEqual(nodeClasses(parseWorkflow(`\uFEFF${text}`)), ['EmptyImage', 'SaveImage']);
+  });
+
+  it('reads the graph out of a full request body', () => {
+    const text = JSON.stringify({ prompt: { 1: empty, 2: save }, extra_data: {} });
+    assert.deepEqual(Object.keys(parseWorkflow(text)), ['1', '2']);
+  });
+
+  it('keeps the digits of seeds that a double cannot hold', () => {
+    const seed = '18446744073709551615';
+    const text = `{"1":{"class_type":"KSampler","inputs":{"seed":${seed},"cfg":7.5}}}`;
+    assert.match(JSON.stringify(parseWorkflow(text)), new RegExp(`"seed":${seed},"cfg":7.5`));
+  });
+
+  it('refuses what is not JSON, saying so', () => {
+    assert.match(rejection('{"1": ').message, /not JSON/);
+  });
+
+  it('refuses JSON that is no workflow', () => {
+    for (const text of ['[]', '"x"', 'null', '{"a":1}', '{"name":"p","version":"1.0.0"}']) {
+      assert.match(rejection(text).message, /no ComfyUI workflow/);
+    }
+  });
+
+  it('recognises the UI format and says how to export the API format', () => {
+    const ui = JSON.stringify({ last_node_id: 2, nodes: [{ id: 1, type: 'EmptyImage' }], links: [], version: 0.4 });
+    const fault = rejection(ui);
+    assert.match(fault.message, /UI format/);
+    assert.match(fault.facts.nextStep ?? '', /Export \(API\)/);
+  });
+
+  it('refuses an empty graph', () => {
+    assert.match(rejection('{}').message, /empty/);
+  });
+
+  it('names node and input of a dangling link', () => {
+    const fault = rejection(JSON.stringify({ 2: save }));
+    assert.match(fault.message, /Node 2 \(SaveImage\).*'images'.*node 1/);
+    assert.deepEqual([fault.facts.nodeId, fault.facts.input], ['2', 'images']);
+  });
+
+  it('refuses a node without inputs, which would kill the worker of a real server', () => {
+    const fault = rejection(JSON.stringify({ 1: empty, 2: save, 9: { class_type: 'EmptyImage' } }));
+    assert.match(fault.message, /Node 9.*no inputs/);
+  });
+
+  it('accepts the sample that new users see first', () => {
+    const sample = readFileSync(new URL('../../media/samples/text-to-image.json', import.meta.url), 'utf8');
+    assert.ok(nodeClasses(parseWorkflow(sample)).includes('KSampler'));
+  });
+});
