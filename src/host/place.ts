@@ -1,0 +1,17 @@
+import type { Addresses } from '../core/createCore.ts';
+import type { Secrets } from '../core/kernel/ports.ts';
+
+/** Where a session works: the real services, or the demo's. The two differ in this record alone. */
+export interface Place {
+  readonly addresses: () => Addresses;
+  readonly secrets: Secrets;
+  /** Folder of the database; the demo has its own. */
+  readonly storeFolder: string;
+  readonly demo: DemoControl | undefined;
+}
+
+/** What the demo's commands can do to the simulated world. */
+export interface DemoControl {
+  setLocal(on: boolean): Promise<void>;
+  setCloud(working: boolean): Promise<void>;
+}
