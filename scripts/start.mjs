@@ -12,7 +12,8 @@ await ensureToolchain();
 const checking = process.env.PODRELAY_START_CHECK === '1';
 const cache = path.join(root, '.vscode-test');
 const temporary = checking ? mkdtempSync(path.join(tmpdir(), 'podrelay-start-')) : undefined;
-const home = temporary ?? cache;
+// Where the workspace and the settings of this VS Code stay from one start to the next.
+const home = temporary ?? process.env.PODRELAY_START_HOME ?? cache;
 const preferredPort = 47_180;
 
 build();
@@ -93,12 +94,13 @@ async function openServer() {
     env: process.env,
     settings: {},
     workspaceTrust: false,
+    install: root,
     dataFolder: path.join(home, 'server-data'),
-    ...(checking ? {} : { preferredPort }),
+    ...(home === cache ? { preferredPort } : {}),
   });
   stop = () => server.close();
   const openFile = existsSync(sample) ? { openFile: sample } : {};
-  const address = server.address({ folder: workspace, developmentPath: root, ...openFile });
+  const address = server.address({ folder: workspace, ...openFile });
   await answers(address);
   console.log(
     `\nVS Code is ready. Open this address in a browser, click PodRelay in the activity bar, then Try the Demo:\n\n  ${address}\n`,

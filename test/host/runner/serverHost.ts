@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -17,6 +17,11 @@ export interface ServerHostOptions {
   readonly workspaceTrust: boolean;
   /** A folder to keep the server's data in; without it a temporary one is made, and removed by `close`. */
   readonly dataFolder?: string;
+  /**
+   * A project to install as a user's VS Code would have it: what its package would contain is copied. Without it the
+   * server takes an extension under development from the address, and as a test host it then shows no toasts.
+   */
+  readonly install?: string;
   /** Taken when it is free. A browser keeps secrets and layout by address, so a person wants the same one each time. */
   readonly preferredPort?: number;
 }
@@ -63,6 +68,7 @@ export async function startServerHost(options: ServerHostOptions): Promise<Serve
   const dataFolder = options.dataFolder ?? mkdtempSync(path.join(tmpdir(), 'podrelay-host-'));
   writeSettings(path.join(dataFolder, 'data', 'User'), { ...quietSettings, ...options.settings });
   writeSettings(path.join(dataFolder, 'data', 'Machine'), options.machineSettings ?? {});
+  if (options.install !== undefined) installExtension(options.install, path.join(dataFolder, 'extensions'));
   const port = await freePort(options.preferredPort ?? 0).catch(() => freePort(0));
   const child = spawn(process.execPath, serverArgs(options, port, dataFolder), {
     env: cleanEnvironment(options.env),
@@ -100,8 +106,8 @@ function serverArgs(options: ServerHostOptions, port: number, dataFolder: string
     ...['--host', '127.0.0.1', '--port', String(port), '--server-data-dir', dataFolder],
     '--without-connection-token',
     '--accept-server-license-terms',
-    // Without it the built workbench ignores an extension under development named in the address.
-    '--enable-smoke-test-driver',
+    // The built workbench takes an extension under development from its address only with this flag.
+    ...(options.install === undefined ? ['--enable-smoke-test-driver'] : []),
     '--disable-telemetry',
     '--disable-experiments',
     ...(options.workspaceTrust ? [] : ['--disable-workspace-trust']),
@@ -132,6 +138,34 @@ function writeSettings(folder: string, settings: Readonly<Record<string, unknown
   if (existsSync(file)) return;
   mkdirSync(folder, { recursive: true });
   writeFileSync(file, JSON.stringify(settings, null, 2));
+}
+
+const packaged = ['package.json', 'package.nls.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'dist', 'media'];
+
+/** Copies, and never links: a VS Code that uninstalls or updates an extension deletes its folder. */
+function installExtension(project: string, extensionsFolder: string): void {
+  const { publisher, name, version } = JSON.parse(readFileSync(path.join(project, 'package.json'), 'utf8')) as Manifest;
+  const id = `${publisher}.${name}`;
+  const folder = path.join(extensionsFolder, `${id}-${version}`);
+  rmSync(folder, { recursive: true, force: true });
+  for (const part of packaged) {
+    const from = path.join(project, part);
+    if (existsSync(from)) cpSync(from, path.join(folder, part), { recursive: true });
+  }
+  const listed = {
+    identifier: { id },
+    version,
+    location: { $mid: 1, scheme: 'file', path: posix(folder) },
+    relativeLocation: path.basename(folder),
+    metadata: { source: 'vsix', pinned: true },
+  };
+  writeFileSync(path.join(extensionsFolder, 'extensions.json'), JSON.stringify([listed]));
+}
+
+interface Manifest {
+  readonly publisher: string;
+  readonly name: string;
+  readonly version: string;
 }
 
 /** A VS Code or debugger around us must not leak into the server's own processes. */
