@@ -1,0 +1,220 @@
+import * as z from 'zod/mini';
+import { Fault } from '../kernel/fault.ts';
+import type { Database, Rows } from './database.ts';
+
+/** 'lost': what became of it cannot be found out. */
+export type JobState = 'running' | 'done' | 'failed' | 'cancelled' | 'lost';
+
+const outputSchema = z.object({ path: z.string(), bytes: z.int(), kind: z.enum(['image', 'video', 'other']) });
+const faultSchema = z.object({ kind: z.string(), message: z.string() });
+
+/** Where a run can be asked for again: the ids are ours and stored before the prompt is sent. */
+export interface RemoteRun {
+  readonly promptId: string;
+  readonly clientId: string;
+  /** Base URL of the ComfyUI. */
+  readonly address: string;
+}
+
+/** What may change while a job runs. An absent field stays as it is. */
+export interface JobChange {
+  readonly state?: JobState;
+  readonly backend?: string;
+  readonly remote?: RemoteRun;
+  /** JSON values, in order. */
+  readonly attempts?: readonly unknown[];
+  readonly outputs?: readonly z.infer<typeof outputSchema>[];
+  /** Micro-dollars, with what the figure stands on. */
+  readonly cost?: { readonly micros: number; readonly basis: string };
+  readonly fault?: { readonly kind: string; readonly message: string };
+}
+
+export interface NewJob {
+  readonly id: string;
+  readonly label: string;
+  /** JSON text of the graph. */
+  readonly workflow: string;
+  /** What else the runner wants to find again: JSON values by name. */
+  readonly details: Readonly<Record<string, unknown>>;
+  /** ms since the epoch */
+  readonly requestedAt: number;
+}
+
+export interface JobRecord extends NewJob {
+  readonly state: JobState;
+  readonly backend: string | undefined;
+  readonly remote: RemoteRun | undefined;
+  readonly attempts: readonly unknown[];
+  readonly outputs: readonly z.infer<typeof outputSchema>[];
+  /** Undefined = not known, which is not zero. */
+  readonly cost: { readonly micros: number; readonly basis: string } | undefined;
+  readonly fault: { readonly kind: string; readonly message: string } | undefined;
+  /** ms since the epoch */
+  readonly changedAt: number;
+}
+
+/**
+ * Jobs as far as they are known, so that what a window's end interrupts can be collected later. Every running job
+ * belongs to a window, which says so again from time to time; a job whose window has gone silent can be claimed.
+ * All times are ms since the epoch.
+ */
+export interface JobStore {
+  /** Before anything is sent. On the disk when it returns. */
+  put(job: NewJob): Promise<void>;
+  /** On the disk when it returns. False, with nothing changed, when the job is another window's by now. */
+  update(id: string, change: JobChange, at: number): Promise<boolean>;
+  /** This window is alive: to be called well within every lease. */
+  renew(at: number): Promise<void>;
+  /** This window ends: its running jobs can be claimed at once. */
+  release(): Promise<void>;
+  /** Running jobs whose window has gone; they are this window's from now on, and no other gets them. */
+  claimAbandoned(at: number): Promise<readonly JobRecord[]>;
+  /** Running jobs of all windows, oldest first. */
+  unfinished(): Promise<readonly JobRecord[]>;
+  /** Newest first. */
+  recent(limit: number): Promise<readonly JobRecord[]>;
+}
+
+export interface JobStoreOptions {
+  /** Unique to this window. */
+  readonly owner: string;
+  readonly leaseMs?: number;
+  /** How many ended jobs are kept; their files and sidecars stay anyway. */
+  readonly keep?: number;
+}
+
+const defaultLeaseMs = 15_000;
+const defaultKeep = 500;
+
+const jobRow = z.object({
+  id: z.string(),
+  label: z.string(),
+  workflow: z.string(),
+  state: z.enum(['running', 'done', 'failed', 'cancelled', 'lost']),
+  backend: z.nullable(z.string()),
+  prompt_id: z.nullable(z.string()),
+  client_id: z.nullable(z.string()),
+  address: z.nullable(z.string()),
+  attempts: z.string(),
+  outputs: z.string(),
+  micros: z.nullable(z.int()),
+  cost_basis: z.nullable(z.string()),
+  fault: z.nullable(z.string()),
+  details: z.string(),
+  requested_at: z.int(),
+  changed_at: z.int(),
+});
+
+export function createJobStore(database: Database, options: JobStoreOptions): JobStore {
+  const { owner, leaseMs = defaultLeaseMs, keep = defaultKeep } = options;
+  const list = (rows: Rows, sql: string, ...values: readonly (string | number)[]): readonly JobRecord[] =>
+    rows.all(jobRow, sql, ...values).map(toRecord);
+  return {
+    put: (job) =>
+      database.writeThrough((rows) => {
+        rows.run(
+          `INSERT INTO job (id, label, workflow, state, attempts, outputs, details, requested_at, changed_at, owner, lease_until)
+           VALUES (?, ?, ?, 'running', '[]', '[]', ?, ?, ?, ?, ?)`,
+          job.id,
+          job.label,
+          job.workflow,
+          JSON.stringify(job.details),
+          job.requestedAt,
+          job.requestedAt,
+          owner,
+          job.requestedAt + leaseMs,
+        );
+        rows.run(
+          `DELETE FROM job WHERE state <> 'running' AND id NOT IN
+             (SELECT id FROM job WHERE state <> 'running' ORDER BY requested_at DESC, id DESC LIMIT ?)`,
+          keep,
+        );
+      }),
+    update: (id, change, at) =>
+      database.writeThrough((rows) => {
+        const changed = rows.run(
+          `UPDATE job SET state = coalesce(?, state), backend = coalesce(?, backend), prompt_id = coalesce(?, prompt_id),
+             client_id = coalesce(?, client_id), address = coalesce(?, address), attempts = coalesce(?, attempts),
+             outputs = coalesce(?, outputs), micros = coalesce(?, micros), cost_basis = coalesce(?, cost_basis),
+             fault = coalesce(?, fault), changed_at = ?, lease_until = ?
+           WHERE id = ? AND owner = ?`,
+          change.state ?? null,
+          change.backend ?? null,
+          change.remote?.promptId ?? null,
+          change.remote?.clientId ?? null,
+          change.remote?.address ?? null,
+          jsonOrNull(change.attempts),
+          jsonOrNull(change.outputs),
+          change.cost?.micros ?? null,
+          change.cost?.basis ?? null,
+          jsonOrNull(change.fault),
+          at,
+          at + leaseMs,
+          id,
+          owner,
+        );
+        return changed === 1;
+      }),
+    renew: (at) =>
+      database.write((rows) => {
+        rows.run(`UPDATE job SET lease_until = ? WHERE state = 'running' AND owner = ?`, at + leaseMs, owner);
+      }),
+    release: () =>
+      database.write((rows) => {
+        rows.run(`UPDATE job SET lease_until = 0 WHERE state = 'running' AND owner = ?`, owner);
+      }),
+    claimAbandoned: (at) =>
+      database.write((rows) => {
+        const abandoned = list(
+          rows,
+          `SELECT * FROM job WHERE state = 'running' AND lease_until <= ? ORDER BY requested_at, id`,
+          at,
+        );
+        for (const job of abandoned) {
+          rows.run('UPDATE job SET owner = ?, lease_until = ? WHERE id = ?', owner, at + leaseMs, job.id);
+        }
+        return abandoned;
+      }),
+    unfinished: () =>
+      database.read((rows) => list(rows, `SELECT * FROM job WHERE state = 'running' ORDER BY requested_at, id`)),
+    recent: (limit) =>
+      database.read((rows) => list(rows, 'SELECT * FROM job ORDER BY requested_at DESC, id DESC LIMIT ?', limit)),
+  };
+}
+
+function jsonOrNull(value: unknown): string | null {
+  return value === undefined ? null : JSON.stringify(value);
+}
+
+function toRecord(row: z.infer<typeof jobRow>): JobRecord {
+  const { prompt_id: promptId, client_id: clientId, address } = row;
+  const remote =
+    promptId === null || clientId === null || address === null ? undefined : { promptId, clientId, address };
+  return {
+    id: row.id,
+    label: row.label,
+    workflow: row.workflow,
+    details: fromJson(z.record(z.string(), z.unknown()), row.details),
+    requestedAt: row.requested_at,
+    state: row.state,
+    backend: row.backend ?? undefined,
+    remote,
+    attempts: fromJson(z.array(z.unknown()), row.attempts),
+    outputs: fromJson(z.array(outputSchema), row.outputs),
+    cost: row.micros === null ? undefined : { micros: row.micros, basis: row.cost_basis ?? '' },
+    fault: row.fault === null ? undefined : fromJson(faultSchema, row.fault),
+    changedAt: row.changed_at,
+  };
+}
+
+function fromJson<T>(shape: z.ZodMiniType<T>, text: string): T {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new Fault('bug', 'A job record holds text that is not JSON', {}, { cause: error });
+  }
+  const parsed = shape.safeParse(json);
+  if (!parsed.success) throw new Fault('bug', `A job record has an unexpected shape: ${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}

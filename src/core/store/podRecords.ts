@@ -1,0 +1,132 @@
+import * as z from 'zod/mini';
+import { Fault } from '../kernel/fault.ts';
+import type { Database } from './database.ts';
+
+/**
+ * A pod that we asked for. 'intended': the request may or may not have arrived; list the account's pods for the name.
+ * 'notCreated': known to have had no effect. 'gone': terminated.
+ */
+export interface PodRecord {
+  /** Unique, made before the request is sent: a lost reply is answered by looking for it. */
+  readonly name: string;
+  readonly podId: string | undefined;
+  readonly gpu: string;
+  /** Undefined when the catalogue named no price. */
+  readonly quoteUsdPerHourMicros: number | undefined;
+  /** ms since the epoch, as `changedAt` */
+  readonly requestedAt: number;
+  readonly state: 'intended' | 'owned' | 'notCreated' | 'gone';
+  readonly changedAt: number;
+  readonly why: string | undefined;
+}
+
+export interface PodIntent {
+  readonly name: string;
+  readonly gpu: string;
+  readonly quoteUsdPerHourMicros: number | undefined;
+  readonly requestedAt: number;
+}
+
+export interface PodRecords {
+  /** Before the create request is sent. On the disk when it returns. Fault 'bug' when the name was used before. */
+  intend(intent: PodIntent): Promise<void>;
+  /** The reply, or a listing, told the id. A repeat is harmless; another id for the name is a 'bug' fault. */
+  confirm(name: string, podId: string, at: number): Promise<void>;
+  /** The request is known to have had no effect. */
+  giveUp(name: string, why: string, at: number): Promise<void>;
+  /** A pod with our mark that these records do not know: another machine or an older store made it. */
+  adopt(pod: PodIntent & { readonly podId: string }): Promise<void>;
+  markGone(podId: string, at: number): Promise<void>;
+  /** Requests whose outcome is not known, oldest first. */
+  unconfirmed(): Promise<readonly PodRecord[]>;
+  owned(): Promise<readonly PodRecord[]>;
+  isOwned(podId: string): Promise<boolean>;
+}
+
+const podRow = z.object({
+  name: z.string(),
+  pod_id: z.nullable(z.string()),
+  gpu: z.string(),
+  quote_usd_per_hour_micros: z.nullable(z.int()),
+  requested_at: z.int(),
+  state: z.enum(['intended', 'owned', 'notCreated', 'gone']),
+  changed_at: z.int(),
+  why: z.nullable(z.string()),
+});
+
+const select = 'SELECT * FROM pod WHERE state = ? ORDER BY requested_at, name';
+
+export function createPodRecords(database: Database): PodRecords {
+  const inState = (state: PodRecord['state']): Promise<readonly PodRecord[]> =>
+    database.read((rows) => rows.all(podRow, select, state).map(toRecord));
+  return {
+    intend: (intent) =>
+      database.writeThrough((rows) => {
+        const used = rows.first(podRow, 'SELECT * FROM pod WHERE name = ?', intent.name);
+        if (used !== undefined) throw new Fault('bug', `The pod name ${intent.name} was used before`);
+        rows.run(
+          `INSERT INTO pod (name, gpu, quote_usd_per_hour_micros, requested_at, state, changed_at)
+           VALUES (?, ?, ?, ?, 'intended', ?)`,
+          intent.name,
+          intent.gpu,
+          intent.quoteUsdPerHourMicros ?? null,
+          intent.requestedAt,
+          intent.requestedAt,
+        );
+      }),
+    confirm: (name, podId, at) =>
+      database.writeThrough((rows) => {
+        const record = rows.first(podRow, 'SELECT * FROM pod WHERE name = ?', name);
+        if (record === undefined) throw new Fault('bug', `No pod of the name ${name} was asked for`);
+        if (record.pod_id === podId) return;
+        if (record.pod_id !== null) throw new Fault('bug', `The pod ${name} has the id ${record.pod_id} already`);
+        rows.run(
+          `UPDATE pod SET pod_id = ?, state = 'owned', changed_at = ?, why = NULL WHERE name = ?`,
+          podId,
+          at,
+          name,
+        );
+      }),
+    giveUp: (name, why, at) =>
+      database.write((rows) => {
+        const sql = `UPDATE pod SET state = 'notCreated', why = ?, changed_at = ? WHERE name = ? AND state = 'intended'`;
+        rows.run(sql, why, at, name);
+      }),
+    adopt: (pod) =>
+      database.write((rows) => {
+        rows.run(
+          `INSERT INTO pod (name, pod_id, gpu, quote_usd_per_hour_micros, requested_at, state, changed_at)
+           VALUES (?, ?, ?, ?, ?, 'owned', ?)
+           ON CONFLICT (name) DO UPDATE SET pod_id = excluded.pod_id, state = 'owned', changed_at = excluded.changed_at
+           ON CONFLICT (pod_id) DO NOTHING`,
+          pod.name,
+          pod.podId,
+          pod.gpu,
+          pod.quoteUsdPerHourMicros ?? null,
+          pod.requestedAt,
+          pod.requestedAt,
+        );
+      }),
+    markGone: (podId, at) =>
+      database.write((rows) => {
+        rows.run(`UPDATE pod SET state = 'gone', changed_at = ? WHERE pod_id = ?`, at, podId);
+      }),
+    unconfirmed: () => inState('intended'),
+    owned: () => inState('owned'),
+    isOwned: (podId) =>
+      database.read((rows) => rows.first(podRow, 'SELECT * FROM pod WHERE pod_id = ?', podId)?.state === 'owned'),
+  };
+}
+
+function toRecord(row: z.infer<typeof podRow>): PodRecord {
+  return {
+    name: row.name,
+    podId: row.pod_id ?? undefined,
+    gpu: row.gpu,
+    quoteUsdPerHourMicros: row.quote_usd_per_hour_micros ?? undefined,
+    requestedAt: row.requested_at,
+    state: row.state,
+    changedAt: row.changed_at,
+    why: row.why ?? undefined,
+  };
+}

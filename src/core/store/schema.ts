@@ -1,0 +1,70 @@
+/**
+ * The database, version by version: the nth entry brings version n-1 to n. Entries are never changed once released.
+ * Times are ms since the epoch; money is in micro-dollars.
+ */
+export const schemaSteps: readonly string[] = [
+  `
+  CREATE TABLE pod (
+    name TEXT PRIMARY KEY,
+    pod_id TEXT UNIQUE,
+    gpu TEXT NOT NULL,
+    quote_usd_per_hour_micros INTEGER,
+    requested_at INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('intended', 'owned', 'notCreated', 'gone')),
+    changed_at INTEGER NOT NULL,
+    why TEXT
+  ) STRICT;
+
+  CREATE TABLE ledger_entry (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('job', 'pod')),
+    subject TEXT NOT NULL,
+    label TEXT NOT NULL,
+    from_ms INTEGER NOT NULL,
+    to_ms INTEGER NOT NULL CHECK (to_ms >= from_ms),
+    micros INTEGER NOT NULL,
+    basis TEXT NOT NULL CHECK (basis IN ('measured', 'estimated')),
+    in_pod_time INTEGER NOT NULL DEFAULT 0,
+    note TEXT
+  ) STRICT;
+  CREATE INDEX ledger_entry_by_time ON ledger_entry (to_ms);
+  CREATE UNIQUE INDEX ledger_entry_job_once ON ledger_entry (subject, label) WHERE kind = 'job';
+  CREATE TRIGGER ledger_entry_is_not_changed BEFORE UPDATE ON ledger_entry
+    BEGIN SELECT RAISE(ABORT, 'The ledger is append-only'); END;
+  CREATE TRIGGER ledger_entry_is_not_removed BEFORE DELETE ON ledger_entry
+    BEGIN SELECT RAISE(ABORT, 'The ledger is append-only'); END;
+
+  CREATE TABLE pod_meter (
+    pod_id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    usd_per_hour_micros INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('booting', 'running', 'stopped', 'gone')),
+    segment_from_ms INTEGER NOT NULL,
+    until_ms INTEGER NOT NULL,
+    started_at_ms INTEGER,
+    idle_stop_ms INTEGER
+  ) STRICT;
+
+  CREATE TABLE job (
+    id TEXT PRIMARY KEY,
+    label TEXT NOT NULL,
+    workflow TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('running', 'done', 'failed', 'cancelled', 'lost')),
+    backend TEXT,
+    prompt_id TEXT,
+    client_id TEXT,
+    address TEXT,
+    attempts TEXT NOT NULL,
+    outputs TEXT NOT NULL,
+    micros INTEGER,
+    cost_basis TEXT,
+    fault TEXT,
+    details TEXT NOT NULL,
+    requested_at INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    owner TEXT NOT NULL,
+    lease_until INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX job_by_state ON job (state, requested_at);
+  `,
+];
