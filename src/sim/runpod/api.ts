@@ -100,14 +100,14 @@ export function createApi(deps: {
       const caller = callerOf(req.headers.authorization, deps.keys, deps.seed);
       if (faults.strike(['revokedKey'], operations)) throw new Refusal(401, 'invalid bearer token');
       const scarce = faults.strike(['rateLimited'], operations);
-      if (scarce) limiter.exhaust(caller.key, scarce.window ?? 'minute', time.now());
-      const verdict: Verdict = limiter.take(caller.key, time.now());
+      const verdict: Verdict = scarce
+        ? limiter.refuse(caller.key, scarce.window ?? 'minute', scarce.retryAfterSeconds, time.now())
+        : limiter.take(caller.key, time.now());
       Object.assign(headers, verdict.headers);
-      const wait = scarce?.retryAfterSeconds ?? verdict.exceeded?.retryAfterSeconds ?? (scarce ? 12 : undefined);
-      if (wait !== undefined) {
-        const window = verdict.exceeded?.window ?? scarce?.window ?? 'minute';
+      if (verdict.exceeded) {
+        const { window, retryAfterSeconds } = verdict.exceeded;
         throw new Refusal(429, `rate limit exceeded for the ${window} window`, undefined, {
-          'Retry-After': String(wait),
+          'Retry-After': String(retryAfterSeconds),
         });
       }
       if (!found) {

@@ -4,6 +4,8 @@ import type { Phase } from './podMachine.ts';
 const containerMicrosPerGbHour = 100_000 / 730;
 const volumeMicrosPerGbHour = 100_000 / 730;
 const stoppedVolumeMicrosPerGbHour = 200_000 / 730;
+/** USD per GB-month: 0.07 up to 1 TB, 0.05 beyond (RunPod docs, pods/pricing). The faster tier's price is a fixture. */
+const networkMicrosPerGbHour = { first: 70_000 / 730, beyond: 50_000 / 730, highPerformance: 140_000 / 730 };
 const hourMs = 3_600_000;
 
 export interface BilledPod {
@@ -114,4 +116,16 @@ export function invoiceOf(pods: readonly BilledPod[], now: number, billsFrom: Bi
     };
   });
   return { at: now, lines, totalMicros: lines.reduce((sum, line) => sum + line.totalMicros, 0) };
+}
+
+/** Micro-dollars, not rounded, of a network volume in `[from, to)`. */
+export function volumeAmounts(
+  volume: { readonly size: number; readonly type: string; readonly from: number; readonly to: number },
+  from: number,
+  to: number,
+): number {
+  const hours = Math.max(0, Math.min(to, volume.to) - Math.max(from, volume.from)) / hourMs;
+  const { first, beyond, highPerformance } = networkMicrosPerGbHour;
+  if (volume.type === 'HIGH_PERFORMANCE') return hours * volume.size * highPerformance;
+  return hours * (Math.min(volume.size, 1000) * first + Math.max(0, volume.size - 1000) * beyond);
 }

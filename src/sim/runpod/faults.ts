@@ -30,6 +30,9 @@ export type Operation =
 /** When a failure of the wire strikes: before the request has an effect, or after it ('lost reply'). */
 export type Moment = 'before' | 'after';
 
+/** `hugeEvent`: the first line is over 1 MiB; `burst`: 5000 lines at once; `repeatOnResume`: the last event again. */
+export type StrangeLog = 'crlf' | 'notJson' | 'silent' | 'hugeEvent' | 'burst' | 'repeatOnResume';
+
 export type Failure =
   // the wire, for any operation
   | { readonly kind: 'status'; readonly status: number; readonly effect: Moment; readonly detail?: string }
@@ -61,7 +64,7 @@ export type Failure =
   | { readonly kind: 'dearer'; readonly microsPerHour: number }
   // log streams
   | { readonly kind: 'cutLog'; readonly afterLines: number; readonly how: 'event' | 'midFrame' | 'midCharacter' }
-  | { readonly kind: 'strangeLog'; readonly with: 'crlf' | 'notJson' | 'hugeEvent' | 'burst' | 'repeatOnResume' }
+  | { readonly kind: 'strangeLog'; readonly with: StrangeLog }
   // WebSockets at the proxy, simulated ms after the upgrade
   | { readonly kind: 'cutSocket'; readonly afterMs: number; readonly how: 'close' | 'reset' | 'mute' };
 

@@ -87,7 +87,7 @@ export function podView(pod: PodRecord, now: number, behaviour: RunpodBehaviour,
       ? { gpu: { id: spec.gpu.id, count: spec.gpu.count, vcpuCount: place.vcpuCount, memory: place.memoryGb } }
       : {}),
     ...(spec.cpu ? { cpu: { id: spec.cpu.id, vcpuCount: place.vcpuCount, memory: place.memoryGb } } : {}),
-    ...(pod.inCluster ? { cluster: { id: 'cl0000sim', role: 'WORKER' } } : {}),
+    ...(pod.inCluster ? { cluster: { id: 'cl0000sim', rank: 1, role: 'RAY_WORKER' } } : {}),
     cloud: spec.cloud,
     dataCenterId: status === 'PROVISIONING' ? null : place.dataCenterId,
     cudaVersion: place.cudaVersion,

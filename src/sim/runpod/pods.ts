@@ -1,10 +1,10 @@
 import type { Mounted, SimTime } from '../mount.ts';
 import { podKeyOf } from './auth.ts';
 import type { RunpodBehaviour } from './behaviour.ts';
-import type { BilledPod } from './billing.ts';
+import { invoiceOf, type BilledPod } from './billing.ts';
 import type { Catalog } from './catalog.ts';
 import type { FaultBook, Operation } from './faults.ts';
-import { bootLines, numbered } from './logs.ts';
+import { bootLines, numbered, type LogLine } from './logs.ts';
 import { place } from './placement.ts';
 import {
   actionsOf,
@@ -18,8 +18,9 @@ import {
 } from './podMachine.ts';
 import { containerEnv, disksOf, isReady, type PodRecord } from './podRecord.ts';
 import type { PodSpec, UpdateBody } from './podRequest.ts';
-import { podNotFound, Refusal } from './problem.ts';
+import { invalid, podNotFound, Refusal } from './problem.ts';
 import type { Seeded } from './seeded.ts';
+import { templates } from './templates.ts';
 import type { Volumes } from './volumes.ts';
 
 export interface PodGpu {
@@ -53,6 +54,9 @@ export interface Pods {
   cutOff(pod: PodRecord): void;
   /** What answers on 8188, or undefined while nothing does. */
   serverOf(pod: PodRecord): Mounted | undefined;
+  /** What is left of the balance, micro-dollars; null = it never ends. */
+  creditMicros(): number | null;
+  writeLog(pod: PodRecord, source: LogLine['source'], lines: readonly string[]): void;
   billed(): readonly BilledPod[];
   /** Called when the planned future of a pod is rewritten. */
   onReplan(listener: (pod: PodRecord) => void): () => void;
@@ -151,7 +155,8 @@ export function createPods(deps: {
     const running = records
       .filter((pod) => !['EXITED', 'TERMINATED'].includes(statusAt(pod.phases, now)))
       .reduce((sum, pod) => sum + pod.microsPerHour, 0);
-    const poor = behaviour.balanceMicros !== null && behaviour.balanceMicros < microsPerHour;
+    const credit = self.creditMicros();
+    const poor = credit !== null && credit < microsPerHour;
     if (poor || faults.strike(['noCredit'], ['createPod'])) {
       throw new Refusal(402, 'Your balance is too low to deploy this pod. Please add credit.');
     }
@@ -225,7 +230,8 @@ export function createPods(deps: {
           return terminate(pod);
       }
     },
-    update: (pod, change) => {
+    update: (pod, wish) => {
+      const change = withTemplate(wish);
       if (pod.inCluster) throw new Refusal(409, 'pod is a member of a cluster; use the cluster endpoints');
       const mounts = mergedMounts(pod.spec, change);
       if (change.locked !== undefined) pod.locked = change.locked;
@@ -243,10 +249,12 @@ export function createPods(deps: {
         globalNetworking: change.globalNetworking ?? pod.spec.globalNetworking,
         mounts,
       };
+      const status = statusAt(pod.phases, time.now());
+      if (status === 'EXITED') pod.phases = stopped(pod.phases, time.now(), disksOf(pod.spec));
       const resets = (['image', 'args', 'entrypoint', 'cmd', 'disk', 'ports', 'env', 'mounts'] as const).some(
         (field) => change[field] !== undefined,
       );
-      if (resets && statusAt(pod.phases, time.now()) === 'RUNNING') boot(pod, 'updatePod');
+      if (resets && status === 'RUNNING') boot(pod, 'updatePod');
     },
     putInto: (pod, status) => {
       const now = time.now();
@@ -272,6 +280,15 @@ export function createPods(deps: {
         env: containerEnv(pod, podKeyOf(pod.id, deps.seed)),
       });
       return pod.server;
+    },
+    creditMicros: () =>
+      behaviour.balanceMicros === null
+        ? null
+        : behaviour.balanceMicros - invoiceOf(self.billed(), time.now(), behaviour.gpuBillsFrom).totalMicros,
+    writeLog: (pod, source, lines) => {
+      const now = time.now();
+      const planned = pod.log.filter((line) => line.at > now);
+      rewriteLog(pod, [...lines.map((line) => ({ at: now, source, line })), ...planned]);
     },
     billed: () =>
       records.map((pod) => ({
@@ -312,4 +329,14 @@ function mergedMounts(spec: PodSpec, change: UpdateBody): PodSpec['mounts'] {
     throw new Refusal(400, 'a volume disk cannot shrink');
   }
   return wish;
+}
+
+/** A template named in a PATCH is applied once; what the body says wins, `env` per key. */
+function withTemplate(change: UpdateBody): UpdateBody {
+  if (change.templateId === undefined) return change;
+  const template = templates.find(({ id }) => id === change.templateId);
+  if (!template) throw new Refusal(404, 'template not found');
+  if (template.serverless) throw invalid(['$/templateId: serverless template cannot be used for a pod']);
+  const { image, args, disk, ports, env } = template;
+  return { image, args, disk, ports, ...change, env: { ...env, ...change.env } };
 }

@@ -12,8 +12,8 @@ export interface Verdict {
 
 export interface RateLimiter {
   take(key: string, now: number): Verdict;
-  /** Uses up a window of a key: the next request is refused. */
-  exhaust(key: string, window: Window, now: number): void;
+  /** A verdict as if `window` were used up, without using it up. `retryAfterSeconds` = until it resets, when left out. */
+  refuse(key: string, window: Window, retryAfterSeconds: number | undefined, now: number): Verdict;
 }
 
 /** Fixed windows per key. Header forms: RunPod OpenAPI v2, RateLimit and RateLimit-Policy. */
@@ -29,32 +29,36 @@ export function createRateLimiter(behaviour: RunpodBehaviour): RateLimiter {
   };
   const secondsLeft = (window: Window, now: number): number =>
     Math.max(1, Math.ceil(windowSeconds[window] - (now % (windowSeconds[window] * 1000)) / 1000));
+  const left = (key: string, window: Window, now: number): number =>
+    Math.max(0, behaviour.quotas[window] - slot(key, window, now).count);
+  const headers = (state: (window: Window) => { r: number; t: number }): Record<string, string> => ({
+    RateLimit: windows.map((window) => `"${window}";r=${state(window).r};t=${state(window).t}`).join(', '),
+    'RateLimit-Policy': windows
+      .map((window) => `"${window}";q=${behaviour.quotas[window]};w=${windowSeconds[window]}`)
+      .join(', '),
+  });
   return {
     take: (key, now) => {
       if (behaviour.rateLimit === 'exempt') return { headers: {} };
-      const over = windows.filter((window) => slot(key, window, now).count >= behaviour.quotas[window]);
+      const over = windows.filter((window) => left(key, window, now) === 0);
       if (over.length === 0) for (const window of windows) slot(key, window, now).count++;
-      const headers =
+      const shown =
         behaviour.rateLimit === 'malformed'
           ? { RateLimit: '"minute";r=;t=soon', 'RateLimit-Policy': 'none' }
-          : {
-              RateLimit: windows
-                .map((window) => {
-                  const left = Math.max(0, behaviour.quotas[window] - slot(key, window, now).count);
-                  return `"${window}";r=${left};t=${secondsLeft(window, now)}`;
-                })
-                .join(', '),
-              'RateLimit-Policy': windows
-                .map((window) => `"${window}";q=${behaviour.quotas[window]};w=${windowSeconds[window]}`)
-                .join(', '),
-            };
+          : headers((window) => ({ r: left(key, window, now), t: secondsLeft(window, now) }));
       const worst = over.at(-1);
       return worst === undefined
-        ? { headers }
-        : { headers, exceeded: { window: worst, retryAfterSeconds: secondsLeft(worst, now) } };
+        ? { headers: shown }
+        : { headers: shown, exceeded: { window: worst, retryAfterSeconds: secondsLeft(worst, now) } };
     },
-    exhaust: (key, window, now) => {
-      slot(key, window, now).count = behaviour.quotas[window];
+    refuse: (key, window, seconds, now) => {
+      const retryAfterSeconds = seconds ?? secondsLeft(window, now);
+      return {
+        headers: headers((one) =>
+          one === window ? { r: 0, t: retryAfterSeconds } : { r: left(key, one, now), t: secondsLeft(one, now) },
+        ),
+        exceeded: { window, retryAfterSeconds },
+      };
     },
   };
 }

@@ -4,8 +4,10 @@ import { podKeyOf } from './auth.ts';
 import { behaviourOf, type PresetName, type RunpodBehaviour } from './behaviour.ts';
 import { invoiceOf, type Invoice } from './billing.ts';
 import { createCatalog, type Cloud, type Level } from './catalog.ts';
+import { billingRoutes } from './billingRoutes.ts';
 import { catalogRoutes } from './catalogRoutes.ts';
 import { createFaults, type Faults } from './faults.ts';
+import { logsRoutes } from './logsRoutes.ts';
 import { statusAt, type PodStatus } from './podMachine.ts';
 import { podView } from './podRecord.ts';
 import { parseCreate, type CreateBody } from './podRequest.ts';
@@ -14,6 +16,7 @@ import { createPods, type CreatePodServer } from './pods.ts';
 import { createProxy } from './proxy.ts';
 import { createRecorder, type RequestRecord } from './requests.ts';
 import { seeded } from './seeded.ts';
+import { volumeRoutes } from './volumeRoutes.ts';
 import { createVolumes, type Volume } from './volumes.ts';
 
 export interface RunpodSimOptions {
@@ -58,6 +61,8 @@ export interface RunpodSim {
   setStock(gpuId: string, cloud: Cloud, dataCenterId: string, level: Level): void;
   seedPod(pod: SeedPod): { readonly id: string };
   seedVolume(volume: Volume): void;
+  /** Appends lines to a pod's log as if its container or host had written them now. */
+  writeLog(podId: string, source: 'container' | 'system', lines: readonly string[]): void;
   /** The pod-scoped key that the container finds in `RUNPOD_API_KEY`: it may read and stop that pod only. */
   podKey(podId: string): string;
   state(): RunpodState;
@@ -74,7 +79,7 @@ export function createRunpodSim(options: RunpodSimOptions): RunpodSim {
   const requestIds = seeded(seed ^ 0x5eed);
   const faults = createFaults();
   const catalog = createCatalog();
-  const volumes = createVolumes(chance);
+  const volumes = createVolumes(chance, () => time.now());
   const requests: RequestRecord[] = [];
   const record = createRecorder(requests, [options.apiKey], () => time.now(), 5_000);
   const pods = createPods({
@@ -95,8 +100,15 @@ export function createRunpodSim(options: RunpodSimOptions): RunpodSim {
       .filter((pod) => statusAt(pod.phases, now()) !== 'TERMINATED')
       .map((pod) => pod.id);
 
+  const logs = logsRoutes({ pods, time, faults, skewMs });
   const api = createApi({
-    routes: [...podRoutes({ pods, behaviour, now, skewMs }), ...catalogRoutes(catalog, faults)],
+    routes: [
+      ...podRoutes({ pods, behaviour, now, skewMs }),
+      ...logs.routes,
+      ...catalogRoutes(catalog, faults),
+      ...volumeRoutes(volumes),
+      ...billingRoutes({ pods, volumes, behaviour, now }),
+    ],
     keys: { apiKey: options.apiKey, readOnlyKey: options.readOnlyKey, livingPods: living },
     seed,
     time,
@@ -107,6 +119,12 @@ export function createRunpodSim(options: RunpodSimOptions): RunpodSim {
     requestId: () => requestIds.id(24),
   });
   const proxy = createProxy({ pods, time, behaviour, faults, record });
+
+  const stopCreditCheck = everyFiveMinutes(time, () => {
+    const credit = pods.creditMicros();
+    if (credit === null || credit > 0) return;
+    for (const pod of pods.all()) if (pods.find(pod.id) && statusAt(pod.phases, now()) !== 'EXITED') pods.cutOff(pod);
+  });
 
   return {
     api: {
@@ -134,6 +152,11 @@ export function createRunpodSim(options: RunpodSimOptions): RunpodSim {
       return { id: pod.id };
     },
     seedVolume: (volume) => volumes.add(volume),
+    writeLog: (podId, source, lines) => {
+      const pod = pods.find(podId);
+      if (!pod) throw new Error(`no pod '${podId}'`);
+      pods.writeLog(pod, source, lines);
+    },
     podKey: (podId) => podKeyOf(podId, seed),
     state: () => ({
       now: now(),
@@ -146,9 +169,21 @@ export function createRunpodSim(options: RunpodSimOptions): RunpodSim {
     }),
     invoice: () => invoiceOf(pods.billed(), now(), behaviour.gpuBillsFrom),
     dispose: () => {
+      stopCreditCheck.cancel();
+      logs.dispose();
       api.dispose();
       proxy.dispose();
       pods.dispose();
     },
   };
+}
+
+/** RunPod's billing job looks at the balance about this often (RunPod docs, accounts-billing/billing). */
+function everyFiveMinutes(time: SimTime, work: () => void): { cancel(): void } {
+  let timer = time.after(300_000, turn);
+  function turn(): void {
+    timer = time.after(300_000, turn);
+    work();
+  }
+  return { cancel: () => timer.cancel() };
 }

@@ -6,10 +6,14 @@ import type { Seeded } from './seeded.ts';
 export interface Volume {
   readonly id: string;
   readonly name: string;
+  /** GB */
   readonly size: number;
   readonly dataCenter: string;
   readonly type: 'STANDARD' | 'HIGH_PERFORMANCE';
 }
+
+/** Simulated ms since the epoch; Infinity while it exists. */
+export type KeptVolume = Volume & { readonly from: number; readonly to: number };
 
 export interface Volumes {
   create(body: string): Volume;
@@ -17,6 +21,8 @@ export interface Volumes {
   find(id: string): Volume | undefined;
   list(): readonly Volume[];
   remove(id: string): void;
+  /** Removed ones too. */
+  everyVolume(): readonly KeptVolume[];
 }
 
 const createShape: Shape = {
@@ -30,9 +36,12 @@ const createShape: Shape = {
   },
 };
 
-/** Network volumes: they outlive every pod. */
-export function createVolumes(chance: Seeded): Volumes {
-  const volumes = new Map<string, Volume>();
+/** Network volumes: they outlive every pod, and bill always. */
+export function createVolumes(chance: Seeded, now: () => number): Volumes {
+  let volumes: KeptVolume[] = [];
+  const add = (volume: Volume): void => void volumes.push({ ...volume, from: now(), to: Infinity });
+  const list = (): readonly Volume[] => volumes.filter(({ to }) => to === Infinity);
+  const find = (id: string): Volume | undefined => list().find((volume) => volume.id === id);
   return {
     create: (body) => {
       const wish = parseBody(createShape, body) as Omit<Volume, 'id' | 'type'> & Partial<Volume>;
@@ -41,14 +50,24 @@ export function createVolumes(chance: Seeded): Volumes {
         throw new Refusal(400, `data center '${wish.dataCenter}' has no network volumes; valid: ${able.join(', ')}`);
       }
       const volume: Volume = { type: 'STANDARD', ...wish, id: chance.id(10) };
-      volumes.set(volume.id, volume);
+      add(volume);
       return volume;
     },
-    add: (volume) => void volumes.set(volume.id, volume),
-    find: (id) => volumes.get(id),
-    list: () => [...volumes.values()],
+    add,
+    find,
+    list,
     remove: (id) => {
-      if (!volumes.delete(id)) throw new Refusal(404, 'network volume not found');
+      if (!find(id)) throw new Refusal(404, 'network volume not found');
+      volumes = volumes.map((volume) => (volume.id === id ? { ...volume, to: now() } : volume));
     },
+    everyVolume: () => volumes,
   };
 }
+
+export const volumeView = ({ id, name, size, dataCenter, type }: Volume): Volume => ({
+  id,
+  name,
+  size,
+  dataCenter,
+  type,
+});
