@@ -70,6 +70,8 @@ export interface RunpodClientOptions extends Pick<
   /** The whole call (RunPod's own SDK: 30 s). */
   readonly timeoutMs?: number;
   readonly createTimeoutMs?: number;
+  /** Pods per page of a list, 1 to 1,000; RunPod's own choice (1,000) when left out. */
+  readonly pageSize?: number;
   /** Longest silence of a log stream. */
   readonly logSilenceMs?: number;
 }
@@ -109,7 +111,13 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
       let cursor: string | undefined;
       for (let page = 0; page < mostPages; page++) {
         const reply = await http.send(
-          { method: 'GET', path: 'pods', query: { cursor }, reply: podListReply, repeatable: true },
+          {
+            method: 'GET',
+            path: 'pods',
+            query: { cursor, limit: options.pageSize },
+            reply: podListReply,
+            repeatable: true,
+          },
           signal,
         );
         for (const pod of reply.pods) pods.set(pod.id, toPod(pod));

@@ -1,0 +1,220 @@
+import { Fault, abortFault, throwIfAborted, toFault } from '../kernel/fault.ts';
+import type { Clock, Log } from '../kernel/ports.ts';
+import { podMarkVariable } from '../runpod/pod.ts';
+import type { Pod } from '../runpod/pod.ts';
+import type { CreatePodRequest } from '../runpod/runpodClient.ts';
+import { stopPod, terminatePod } from './podActions.ts';
+import type { PodActionDeps } from './podActions.ts';
+import { usdText } from './rankGpus.ts';
+import type { GpuCandidate } from './rankGpus.ts';
+import { watchdogFields } from './watchdog.ts';
+import type { WatchdogSettings } from './watchdog.ts';
+
+export interface IntendedPod {
+  readonly name: string;
+  /** ms since the epoch */
+  readonly requestedAtMs: number;
+}
+
+/** The durable record of pods that are ours, or may be. A record outlives the process before the request is sent. */
+export interface PodRecords {
+  /** Resolves once it is on the disk. */
+  intend(pod: IntendedPod): Promise<void>;
+  /** RunPod has made the pod of that name. */
+  own(name: string, podId: string): Promise<void>;
+  /** RunPod has certainly made none, or the pod is gone. */
+  forget(name: string): Promise<void>;
+  /** Intended, and neither owned nor forgotten. */
+  open(): Promise<readonly IntendedPod[]>;
+}
+
+export interface DeployRequest {
+  /** In the order to try them: see rankGpus. */
+  readonly candidates: readonly GpuCandidate[];
+  readonly image: string;
+  readonly containerDiskGb: number;
+  /** What survives a stop. Without it, models and results are lost at every stop. */
+  readonly storage:
+    | { readonly kind: 'volume'; readonly sizeGb: number; readonly path: string }
+    | { readonly kind: 'network'; readonly volumeId: string; readonly path: string }
+    | { readonly kind: 'none' };
+  readonly dataCenterIds?: readonly string[];
+  readonly minCudaVersion?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly watchdog: WatchdogSettings;
+}
+
+export interface DeployDeps extends PodActionDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly records: PodRecords;
+  readonly newName: () => string;
+  /** After a lost answer: how long the list is asked for the name before a pod of that name is taken for never made. */
+  readonly adoptWithinMs: number;
+  /** A create is not cut short by a cancelled command, or its pod would run unseen; only the end of the owner does. */
+  readonly life: AbortSignal;
+}
+
+export interface Deployed {
+  readonly pod: Pod;
+  readonly candidate: GpuCandidate;
+  /** Candidates before it, with their refusals. */
+  readonly refused: readonly { readonly candidate: GpuCandidate; readonly why: Fault }[];
+}
+
+/** Over this share of the quote the pod is stopped and the person asked. */
+const toleratedShare = 1.1;
+
+/**
+ * Creates one pod on the first candidate that RunPod has. The returned pod is recorded as ours and on its way, not ready.
+ * Faults: 'noCapacity' when nobody has stock; 'overBudget' when the pod is dearer than quoted (it is stopped then);
+ * whatever RunPod refuses. A cancelled call terminates the pod that it made.
+ */
+export async function deployPod(deps: DeployDeps, request: DeployRequest, signal: AbortSignal): Promise<Deployed> {
+  throwIfAborted(signal);
+  const name = deps.newName();
+  const refused: { candidate: GpuCandidate; why: Fault }[] = [];
+  await deps.records.intend({ name, requestedAtMs: deps.clock.now() });
+  for (const candidate of request.candidates) {
+    if (signal.aborted) break;
+    let pod: Pod;
+    try {
+      pod = await createOnce(deps, createRequest(name, candidate, request));
+    } catch (error) {
+      const why = toFault(error);
+      // What another GPU cannot cure ends the search. Only a proven 'no' may be forgotten.
+      if (!passesOn(why)) {
+        if (why.facts.delivered === 'no') await deps.records.forget(name);
+        throw why;
+      }
+      deps.log.info(`${candidate.name} (${candidate.cloud}): ${why.message}`);
+      refused.push({ candidate, why });
+      continue;
+    }
+    await deps.records.own(name, pod.id);
+    if (signal.aborted) {
+      await terminatePod(deps, pod.id, { young: true }, deps.life);
+      await deps.records.forget(name);
+      throw abortFault(signal);
+    }
+    await assertQuoted(deps, pod, candidate);
+    return { pod, candidate, refused };
+  }
+  await deps.records.forget(name);
+  throwIfAborted(signal);
+  throw allRefused(request, refused);
+}
+
+/** One POST per certain outcome: an answer that was lost is looked for by name before anything is sent again. */
+async function createOnce(deps: DeployDeps, request: CreatePodRequest): Promise<Pod> {
+  for (let sent = 1; ; sent++) {
+    try {
+      const pod = await deps.client.createPod(request, deps.life);
+      if (sent > 1) await removeTwins(deps, request.name, pod);
+      return pod;
+    } catch (error) {
+      throwIfAborted(deps.life);
+      const fault = toFault(error);
+      if (fault.facts.delivered === 'no') throw fault;
+      deps.log.warn(`The answer to creating ${request.name} was lost (${fault.message}); looking for the pod`);
+      const pod = await findByName(deps, request.name);
+      if (pod !== undefined) return pod;
+      if (sent === 2) throw fault;
+    }
+  }
+}
+
+/** Lists until a pod of that name shows, or the time is over. A list that fails is asked again. */
+async function findByName(deps: DeployDeps, name: string): Promise<Pod | undefined> {
+  const until = deps.clock.now() + deps.adoptWithinMs;
+  for (;;) {
+    let failure: Fault | undefined;
+    try {
+      const pods = await deps.client.listPods(deps.life);
+      const pod = pods.find((one) => one.name === name && one.status !== 'TERMINATED');
+      if (pod !== undefined) return pod;
+    } catch (error) {
+      throwIfAborted(deps.life);
+      failure = toFault(error);
+    }
+    if (deps.clock.now() >= until) {
+      // Not having seen the list is not 'it is not there'.
+      if (failure !== undefined)
+        throw new Fault(failure.kind, failure.message, { ...failure.facts, delivered: 'maybe' });
+      return undefined;
+    }
+    await deps.clock.sleep(deps.pollMs, deps.life);
+  }
+}
+
+/** A first create may have taken effect after all: its pod has our unique name, and nobody has used it. */
+async function removeTwins(deps: DeployDeps, name: string, kept: Pod): Promise<void> {
+  const pods = await deps.client.listPods(deps.life);
+  for (const pod of pods) {
+    if (pod.name !== name || pod.id === kept.id || pod.status === 'TERMINATED') continue;
+    deps.log.warn(`Terminating ${pod.id}, made by a request whose answer was lost`);
+    await terminatePod(deps, pod.id, { young: true }, deps.life);
+  }
+}
+
+async function assertQuoted(deps: DeployDeps, pod: Pod, candidate: GpuCandidate): Promise<void> {
+  if (pod.usdPerHourMicros <= candidate.usdPerHourMicros * toleratedShare) return;
+  const prices = `$${usdText(pod.usdPerHourMicros)}/h instead of the quoted $${usdText(candidate.usdPerHourMicros)}/h`;
+  let done = 'it was stopped';
+  try {
+    await stopPod(deps, pod.id, deps.life);
+  } catch (error) {
+    done = `stopping it failed (${toFault(error).message}): it still costs money`;
+  }
+  throw new Fault('overBudget', `The pod ${pod.name} costs ${prices}; ${done}`, {
+    nextStep: 'Start it if the price is right for you, or terminate it.',
+  });
+}
+
+/** Is another GPU type worth trying? */
+function passesOn(fault: Fault): boolean {
+  if (fault.kind === 'noCapacity') return true;
+  // 403: not allowed in that pool; 400: a rule, which may concern that candidate only.
+  return fault.facts.status === 403 ? fault.kind === 'unauthorized' : fault.facts.status === 400;
+}
+
+function allRefused(request: DeployRequest, refused: Deployed['refused']): Fault {
+  const last = refused.at(-1)?.why;
+  if (last === undefined) {
+    return new Fault('noCapacity', 'No GPU type fits', { nextStep: 'Raise the price limit or lower the VRAM needed.' });
+  }
+  // A broken rule fails the same way everywhere, so it is told instead of 'no stock'.
+  if (refused.every(({ why }) => why.kind !== 'noCapacity')) return last;
+  const names = [...new Set(refused.map(({ candidate }) => candidate.name))].join(', ');
+  const narrow = (request.dataCenterIds?.length ?? 0) > 0 ? ' in the chosen data centres' : '';
+  return new Fault('noCapacity', `RunPod has no free GPU${narrow} (tried: ${names})`, {
+    delivered: 'no',
+    nextStep:
+      narrow === '' ? 'Try again later, or allow dearer GPUs.' : 'Allow other data centres, or try again later.',
+  });
+}
+
+export function createRequest(name: string, candidate: GpuCandidate, request: DeployRequest): CreatePodRequest {
+  const { storage, dataCenterIds, minCudaVersion } = request;
+  const watchdog = watchdogFields(request.watchdog);
+  return {
+    name,
+    image: request.image,
+    gpu: {
+      id: candidate.gpuId,
+      count: candidate.count,
+      ...(minCudaVersion === undefined ? {} : { minCudaVersion }),
+    },
+    cloud: candidate.cloud,
+    ...(dataCenterIds === undefined || dataCenterIds.length === 0 ? {} : { dataCenterIds }),
+    disk: request.containerDiskGb,
+    ...(storage.kind === 'volume' ? { mounts: { persistent: { size: storage.sizeGb, path: storage.path } } } : {}),
+    ...(storage.kind === 'network'
+      ? { mounts: { network: [{ volumeId: storage.volumeId, path: storage.path }] as const } }
+      : {}),
+    // Only ComfyUI: the image's file browser and notebook have a published password or none.
+    ports: ['8188/http'],
+    env: { ...request.env, ...watchdog.env, [podMarkVariable]: name },
+    args: watchdog.args,
+  };
+}

@@ -1,0 +1,300 @@
+import { Emitter } from '../kernel/event.ts';
+import type { Disposable, Event } from '../kernel/event.ts';
+import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
+import { Lifetime } from '../kernel/lifetime.ts';
+import { known, unknown } from '../kernel/observed.ts';
+import type { Observed } from '../kernel/observed.ts';
+import type { Clock, Log } from '../kernel/ports.ts';
+import { isNotFound } from '../runpod/classify.ts';
+import { isOurs } from '../runpod/pod.ts';
+import type { Pod } from '../runpod/pod.ts';
+import type { RunpodClient } from '../runpod/runpodClient.ts';
+import type { ComfyProbe } from './comfyProbe.ts';
+import { deployPod } from './deployPod.ts';
+import type { DeployDeps, DeployRequest, Deployed, PodRecords } from './deployPod.ts';
+import { restartPod, startPod, stopPod, terminatePod } from './podActions.ts';
+import { isActive } from './podFilter.ts';
+import { newPodName } from './podName.ts';
+import { comfyPort, proxyAddress } from './proxyAddress.ts';
+import { SharedWaits } from './sharedWaits.ts';
+import { untilAborted } from './untilAborted.ts';
+import { waitUntilReady } from './waitUntilReady.ts';
+import type { ReadyDeps, ReadyPod, ReadyProgress } from './waitUntilReady.ts';
+
+/** All in ms; what each bounds is told where it is used: PodActionDeps, DeployDeps. */
+export interface PodTimings {
+  readonly pollMs: number;
+  readonly confirmMs: number;
+  readonly visibleWithinMs: number;
+  readonly adoptWithinMs: number;
+}
+
+export const defaultPodTimings: PodTimings = {
+  pollMs: 3_000,
+  confirmMs: 60_000,
+  visibleWithinMs: 180_000,
+  adoptWithinMs: 30_000,
+};
+
+export interface PodServiceOptions {
+  readonly client: RunpodClient;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly records: PodRecords;
+  readonly probe: ComfyProbe;
+  readonly proxyTemplate: string;
+  readonly timings?: PodTimings;
+}
+
+export interface WaitOptions {
+  readonly readyTimeoutMs: number;
+  readonly onProgress: (progress: ReadyProgress) => void;
+}
+
+export interface StoppedAll {
+  readonly stopped: readonly string[];
+  /** Pods that may still cost money, with the reasons. */
+  readonly failed: readonly { readonly pod: Pod; readonly why: Fault }[];
+}
+
+export interface Reconciled {
+  /** Pods of creates whose answers were lost, in this run or an earlier one. */
+  readonly adopted: readonly Pod[];
+  /** Every pod of ours that costs money now: to be shown, and offered to be stopped. */
+  readonly running: readonly Pod[];
+}
+
+/** The account's pods: a snapshot with its age, and the actions on them, each confirmed by reading the state again. */
+export class PodService implements Disposable {
+  readonly #life = new Lifetime();
+  readonly #changed = this.#life.own(new Emitter<void>());
+  readonly #options: PodServiceOptions;
+  readonly #deps: DeployDeps & ReadyDeps;
+  readonly #waits: SharedWaits<ReadyProgress, ReadyPod>;
+  #pods: Observed<readonly Pod[]>;
+  #lastSeen: { readonly pods: readonly Pod[]; readonly at: number } | undefined;
+  #refreshing: Promise<readonly Pod[]> | undefined;
+  /** Counts our own changes, which a list that was asked for before them does not hold. */
+  #changes = 0;
+
+  constructor(options: PodServiceOptions) {
+    this.#options = options;
+    const { client, clock, log, records, probe, proxyTemplate } = options;
+    const timings = options.timings ?? defaultPodTimings;
+    const life = this.#life.signal;
+    this.#deps = { client, clock, log, records, probe, proxyTemplate, newName: newPodName, life, ...timings };
+    this.#waits = new SharedWaits(life);
+    this.#pods = unknown(clock.now());
+  }
+
+  /** Fires after the snapshot has changed. */
+  get onDidChange(): Event<void> {
+    return this.#changed.event;
+  }
+
+  /** Unknown before the first refresh, and after one that failed. */
+  get pods(): Observed<readonly Pod[]> {
+    return this.#pods;
+  }
+
+  /** The pods as they were when last known, for showing them greyed while they are unknown. */
+  get lastSeen(): { readonly pods: readonly Pod[]; readonly at: number } | undefined {
+    return this.#lastSeen;
+  }
+
+  /** Where a pod's ComfyUI is reached, without a trailing slash. */
+  address(podId: string): string {
+    return proxyAddress(this.#options.proxyTemplate, podId, comfyPort);
+  }
+
+  logs(...args: Parameters<RunpodClient['streamLogs']>): ReturnType<RunpodClient['streamLogs']> {
+    return this.#options.client.streamLogs(...args);
+  }
+
+  /** Lists the pods; callers at the same time share one request. */
+  async refresh(signal: AbortSignal): Promise<readonly Pod[]> {
+    throwIfAborted(signal);
+    this.#refreshing ??= this.#list().finally(() => (this.#refreshing = undefined));
+    return untilAborted(this.#refreshing, signal);
+  }
+
+  async start(podId: string, signal: AbortSignal): Promise<Pod> {
+    return this.#put(await startPod(this.#deps, podId, signal));
+  }
+
+  /** Undefined when the pod is gone. */
+  async stop(podId: string, signal: AbortSignal): Promise<Pod | undefined> {
+    const pod = await stopPod(this.#deps, podId, signal);
+    return pod === undefined ? this.#remove(podId) : this.#put(pod);
+  }
+
+  async restart(podId: string, signal: AbortSignal): Promise<Pod> {
+    return this.#put(await restartPod(this.#deps, podId, signal));
+  }
+
+  /** Destroys the pod and its own disks. */
+  async terminate(podId: string, signal: AbortSignal): Promise<void> {
+    const pod = this.#lastSeen?.pods.find((one) => one.id === podId);
+    const ageMs = pod?.createdAtMs === undefined ? Infinity : Math.abs(this.#deps.clock.now() - pod.createdAtMs);
+    await terminatePod(this.#deps, podId, { young: ageMs < this.#deps.visibleWithinMs }, signal);
+    if (pod !== undefined && isOurs(pod)) await this.#deps.records.forget(pod.mark ?? pod.name);
+    this.#remove(podId);
+  }
+
+  /** Stops every pod that runs, or only those that we deployed. One that fails does not keep the others running. */
+  async stopAll(which: 'all' | 'ours', signal: AbortSignal): Promise<StoppedAll> {
+    const pods = await this.refresh(signal);
+    const targets = pods.filter((pod) => isActive(pod) && (which === 'all' || isOurs(pod)));
+    const stopped: string[] = [];
+    const failed: { pod: Pod; why: Fault }[] = [];
+    await Promise.all(
+      targets.map(async (pod) => {
+        try {
+          await this.stop(pod.id, signal);
+          stopped.push(pod.id);
+        } catch (error) {
+          failed.push({ pod, why: toFault(error) });
+        }
+      }),
+    );
+    return { stopped, failed };
+  }
+
+  /** Creates a pod and waits until its ComfyUI answers. A cancelled call terminates the pod: nothing is on it yet. */
+  async deploy(request: DeployRequest, wait: WaitOptions, signal: AbortSignal): Promise<Deployed & ReadyPod> {
+    const deployed = await deployPod(this.#deps, request, signal);
+    const podId = deployed.pod.id;
+    this.#put(deployed.pod);
+    try {
+      const ready = await waitUntilReady(this.#deps, { ...wait, podId, stopOnFailure: true }, signal);
+      this.#put(ready.pod);
+      return { ...deployed, ...ready };
+    } catch (error) {
+      if (signal.aborted && !this.#life.signal.aborted) {
+        await terminatePod(this.#deps, podId, { young: true }, this.#life.signal);
+        await this.#deps.records.forget(deployed.pod.mark ?? deployed.pod.name);
+        this.#remove(podId);
+      } else await this.#reread(podId);
+      throw error;
+    }
+  }
+
+  /**
+   * True once the configured pod's ComfyUI answers: at once when it runs, after a resume when it was stopped. False when
+   * no pod is configured. Callers for the same pod share one wait; when the last one cancels, a pod that the wait had
+   * started is stopped again.
+   */
+  async ensureReady(podId: string | undefined, wait: WaitOptions, signal: AbortSignal): Promise<boolean> {
+    if (podId === undefined || podId === '') return false;
+    await this.#waits.join(
+      podId,
+      (onProgress, shared) => this.#bringUp(podId, { ...wait, onProgress }, shared),
+      wait.onProgress,
+      signal,
+    );
+    return true;
+  }
+
+  /** To be called at every start: finds pods of lost answers by their recorded names, and our pods that still run. */
+  async reconcile(signal: AbortSignal): Promise<Reconciled> {
+    const { records, clock, visibleWithinMs } = this.#deps;
+    const open = await records.open();
+    const pods = await this.refresh(signal);
+    const adopted: Pod[] = [];
+    for (const { name, requestedAtMs } of open) {
+      const pod = pods.find((one) => (one.name === name || one.mark === name) && one.status !== 'TERMINATED');
+      if (pod !== undefined) {
+        await records.own(name, pod.id);
+        adopted.push(pod);
+      } else if (clock.now() - requestedAtMs > visibleWithinMs) await records.forget(name);
+    }
+    return { adopted, running: pods.filter((pod) => isOurs(pod) && isActive(pod)) };
+  }
+
+  dispose(): void {
+    this.#life.dispose();
+  }
+
+  async #bringUp(podId: string, wait: WaitOptions, signal: AbortSignal): Promise<ReadyPod> {
+    const { client, probe } = this.#deps;
+    const pod = await client.getPod(podId, signal).catch((error: unknown) => {
+      throw isNotFound(error) ? noSuchPod(podId) : error;
+    });
+    if (pod.status === 'TERMINATED') throw noSuchPod(podId);
+    this.#put(pod);
+    const url = this.address(podId);
+    if (pod.status === 'RUNNING') {
+      const answer = await probe(url, signal);
+      if (answer.ready) {
+        wait.onProgress({ phase: 'ready', text: 'ComfyUI answers', waitedMs: 0 });
+        return { pod, url, comfyVersion: answer.version };
+      }
+    }
+    const startedByUs = !isActive(pod);
+    try {
+      if (startedByUs) this.#put(await startPod(this.#deps, podId, signal));
+      const ready = await waitUntilReady(this.#deps, { ...wait, podId, stopOnFailure: startedByUs }, signal);
+      this.#put(ready.pod);
+      return ready;
+    } catch (error) {
+      if (startedByUs && signal.aborted && !this.#life.signal.aborted) await this.stop(podId, this.#life.signal);
+      else await this.#reread(podId);
+      throw error;
+    }
+  }
+
+  async #list(): Promise<readonly Pod[]> {
+    const { client, clock } = this.#options;
+    try {
+      for (;;) {
+        const before = this.#changes;
+        const pods = await client.listPods(this.#life.signal);
+        if (before !== this.#changes) continue;
+        this.#set(pods);
+        return pods;
+      }
+    } catch (error) {
+      const why = toFault(error);
+      if (!this.#life.signal.aborted) {
+        this.#pods = unknown(this.#pods.known ? clock.now() : this.#pods.since, why);
+        this.#changed.fire();
+      }
+      throw why;
+    }
+  }
+
+  /** Shows what an action that failed has left behind. It must not hide the failure. */
+  async #reread(podId: string): Promise<void> {
+    try {
+      this.#put(await this.#options.client.getPod(podId, this.#life.signal));
+    } catch (error) {
+      this.#options.log.debug(`Pod ${podId} could not be read again: ${toFault(error).message}`);
+    }
+  }
+
+  #put(pod: Pod): Pod {
+    this.#changes += 1;
+    if (this.#pods.known) {
+      const isNew = !this.#pods.value.some((one) => one.id === pod.id);
+      this.#set(isNew ? [pod, ...this.#pods.value] : this.#pods.value.map((one) => (one.id === pod.id ? pod : one)));
+    }
+    return pod;
+  }
+
+  #remove(podId: string): undefined {
+    this.#changes += 1;
+    if (this.#pods.known) this.#set(this.#pods.value.filter((one) => one.id !== podId));
+    return undefined;
+  }
+
+  #set(pods: readonly Pod[]): void {
+    const at = this.#options.clock.now();
+    this.#pods = known(pods, at);
+    this.#lastSeen = { pods, at };
+    this.#changed.fire();
+  }
+}
+
+function noSuchPod(podId: string): Fault {
+  return new Fault('mismatch', `RunPod has no pod '${podId}'`, { delivered: 'no', nextStep: 'Choose another pod.' });
+}
