@@ -1,6 +1,6 @@
 import { createDispatcher } from '../../src/core/http/dispatcher.ts';
 import type { Transport } from '../../src/core/http/transport.ts';
-import { createGeminiClient } from '../../src/core/gemini/geminiClient.ts';
+import { createGeminiClient, geminiTimeouts } from '../../src/core/gemini/geminiClient.ts';
 import type { GeminiClient } from '../../src/core/gemini/geminiClient.ts';
 import type { GeminiUsage } from '../../src/core/gemini/price.ts';
 import { abortFault } from '../../src/core/kernel/fault.ts';
@@ -22,7 +22,7 @@ export interface ClientWorld extends GeminiWorld {
 }
 
 /** The real client on a real socket to the simulator. */
-export async function openClientWorld(): Promise<ClientWorld> {
+export async function openClientWorld(timeouts = geminiTimeouts): Promise<ClientWorld> {
   const world = await openGeminiWorld();
   const sleeps: number[] = [];
   const logged: string[] = [];
@@ -59,6 +59,7 @@ export async function openClientWorld(): Promise<ClientWorld> {
       random: () => 0.5,
       userAgent: 'podrelay-test',
       apiKey: () => Promise.resolve(open.key),
+      timeouts,
       onUsage: (_model, usage) => usages.push(usage),
     }),
     close: async () => {

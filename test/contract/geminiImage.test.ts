@@ -208,6 +208,20 @@ describe('Gemini client: images', () => {
     assert.equal(world.sim.bill().generations, 1, 'what was begun is billed');
   });
 
+  it('gives a hanging request up after its time, closes the socket and does not send it again', async () => {
+    const impatient = await openClientWorld({ imageMs: 300, createVideoMs: 300, readMs: 300 });
+    try {
+      impatient.sim.faults.script = [{ on: 'image', effect: { do: 'hang' } }];
+      const fault = await faultOf(impatient.client.generateImage(order, never));
+      assert.equal(fault.kind, 'timeout');
+      assert.equal(fault.facts.delivered, 'maybe');
+      while (impatient.sim.requests[0]?.closedEarly !== true) await new Promise((resolve) => setTimeout(resolve, 5));
+      assert.equal(impatient.sim.requests.length, 1);
+    } finally {
+      await impatient.close();
+    }
+  });
+
   it('asks no more when cancelled during a back-off', async () => {
     script(geminiReplies.rateLimit(2, 'details'));
     const stop = new AbortController();

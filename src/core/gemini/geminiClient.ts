@@ -86,19 +86,27 @@ export interface GeminiClientOptions {
   readonly random: () => number;
   readonly userAgent: string;
   readonly apiKey: () => Promise<string | undefined>;
+  readonly timeouts: GeminiTimeouts;
   /** Told of every metered answer, refusals included: they are billed as well. */
   readonly onUsage?: (model: string, usage: GeminiUsage) => void;
 }
 
-const imageTimeoutMs = 180_000;
-const createTimeoutMs = 60_000;
-const readTimeoutMs = 30_000;
+/** Whole calls, reply included; a download's `readMs` is its longest silence. */
+export interface GeminiTimeouts {
+  readonly imageMs: number;
+  readonly createVideoMs: number;
+  readonly readMs: number;
+}
+
+/** A 4K picture with much thinking takes minutes; the other calls answer at once (our choice, none is published). */
+export const geminiTimeouts: GeminiTimeouts = { imageMs: 180_000, createVideoMs: 60_000, readMs: 30_000 };
+
 /** Times a call is sent again, where the rules allow that at all. */
 const retries = 2;
 
 export function createGeminiClient(options: GeminiClientOptions): GeminiClient {
   const origin = new URL(options.baseUrl).origin;
-  const { clock, transport, random, userAgent } = options;
+  const { clock, transport, random, userAgent, timeouts } = options;
 
   const credentials = async (): Promise<Record<string, string>> => {
     const key = await options.apiKey();
@@ -121,7 +129,7 @@ export function createGeminiClient(options: GeminiClientOptions): GeminiClient {
       credentials,
       classify: (reply) => classifyGeminiError(reply, purpose, clock.now()),
       retries,
-      timeoutMs: readTimeoutMs,
+      timeoutMs: timeouts.readMs,
     });
     return http.send(call, signal);
   }
@@ -136,14 +144,14 @@ export function createGeminiClient(options: GeminiClientOptions): GeminiClient {
     },
     async generateImage(order, signal) {
       const path = `models/${encodeURIComponent(order.model)}:generateContent`;
-      const paid = { method: 'POST', repeatable: false, timeoutMs: imageTimeoutMs } as const;
+      const paid = { method: 'POST', repeatable: false, timeoutMs: timeouts.imageMs } as const;
       const reply = await send('image', { ...paid, path, body: imageBody(order), reply: wireImageReply }, signal);
       const usage = readImageUsage(reply);
       if (usage !== undefined) options.onUsage?.(order.model, usage);
       return readImageReply(reply);
     },
     async createVideo(order, signal) {
-      const paid = { method: 'POST', repeatable: false, timeoutMs: createTimeoutMs } as const;
+      const paid = { method: 'POST', repeatable: false, timeoutMs: timeouts.createVideoMs } as const;
       const body = videoBody(order);
       const reply = await send('createVideo', { ...paid, path: 'interactions', body, reply: wireInteraction }, signal);
       return { id: reply.id, state: readVideoState(reply) };
@@ -197,8 +205,8 @@ export function createGeminiClient(options: GeminiClientOptions): GeminiClient {
           clock,
           random,
           userAgent,
-          headersTimeoutMs: readTimeoutMs,
-          bodyTimeoutMs: readTimeoutMs,
+          headersTimeoutMs: timeouts.readMs,
+          bodyTimeoutMs: timeouts.readMs,
           retries,
         },
         uri,
