@@ -2,8 +2,48 @@
 export const commands = {
   runWorkflow: 'podrelay.workflow.run',
   checkBackends: 'podrelay.backends.check',
+  chooseBackend: 'podrelay.backends.choose',
+  useAllBackends: 'podrelay.backends.useAll',
+  useOnlyBackend: 'podrelay.backend.useOnly',
+  preferBackend: 'podrelay.backend.prefer',
+  switchOnBackend: 'podrelay.backend.switchOn',
+  switchOffBackend: 'podrelay.backend.switchOff',
+  openComfy: 'podrelay.comfy.open',
+  openSettings: 'podrelay.settings.open',
   showLog: 'podrelay.log.show',
 } as const;
 export type CommandId = (typeof commands)[keyof typeof commands];
 
 export const settingPrefix = 'podrelay.';
+export const viewContainer = 'podrelay';
+
+export const views = {
+  backends: 'podrelay.backends',
+} as const;
+export type ViewId = (typeof views)[keyof typeof views];
+
+/** Context keys that we set; `when` clauses of the manifest read them. */
+export const contextKeys = {
+  /** 'listed' | 'notSetUp': which welcome text the empty Backends view shows. */
+  backendsState: 'podrelay.backendsState',
+} as const;
+export type ContextKey = (typeof contextKeys)[keyof typeof contextKeys];
+
+/** What a row says about itself to the manifest's menus. */
+export const rowTokens = [
+  'backend',
+  'local',
+  'cloud',
+  'gemini',
+  'on',
+  'switchedOff',
+  'only',
+  'preferred',
+  'browsable',
+] as const;
+export type RowToken = (typeof rowTokens)[number];
+
+/** `;pod;running;owned;`, which menus match by `viewItem =~ /;running;/`. */
+export function viewItem(...tokens: readonly (RowToken | undefined | false)[]): string {
+  return `;${tokens.filter((token) => token !== undefined && token !== false).join(';')};`;
+}

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
-import { commands } from './contract.ts';
+import type { Addresses } from './core/createCore.ts';
 import { Lifetime } from './core/kernel/lifetime.ts';
+import type { Settings } from './core/settings.ts';
 import { createHostLog } from './host/hostLog.ts';
 import { createHostSecrets } from './host/hostSecrets.ts';
 import { createHostSettings } from './host/hostSettings.ts';
@@ -15,13 +16,29 @@ export function activate(context: vscode.ExtensionContext): void {
   const log = createHostLog(channel);
   const settings = createHostSettings(process.env, log, life);
   const secrets = createHostSecrets(context.secrets, process.env, life);
-  life.own(vscode.commands.registerCommand(commands.showLog, () => channel.show()));
 
-  const real: Place = {
-    addresses: () => ({ localComfyUrl: settings.current()['local.url'] }),
-    secrets,
-    storeFolder: context.globalStorageUri.fsPath,
-    demo: undefined,
+  let session = life.child();
+  const open = (place: Place): void => {
+    session.dispose();
+    session = life.child();
+    openSession({ context, log, channel, settings, place }, session);
   };
-  openSession({ context, log, settings, place: real }, life.child());
+  const openReal = (): void =>
+    open({
+      addresses: addressesOf(settings.current()),
+      secrets,
+      storeFolder: context.globalStorageUri.fsPath,
+      podId: () => settings.current()['cloud.podId'] || undefined,
+      demo: undefined,
+    });
+  openReal();
+}
+
+function addressesOf(settings: Settings): Addresses {
+  return {
+    localComfyUrl: settings['local.url'],
+    runpodApiUrl: settings['runpod.apiUrl'],
+    podProxyUrl: settings['runpod.proxyUrl'],
+    geminiUrl: settings['gemini.apiUrl'],
+  };
 }

@@ -1,20 +1,36 @@
 import { randomUUID } from 'node:crypto';
 import { BackendManager } from './backends/backendManager.ts';
+import { createCloudBackend } from './backends/cloudBackend.ts';
 import { createLocalBackend } from './backends/comfyBackend.ts';
 import { createComfyClient } from './comfy/comfyClient.ts';
 import type { ComfyClient } from './comfy/comfyClient.ts';
+import { createComfyProbe } from './fleet/comfyProbe.ts';
+import { PodService } from './fleet/podService.ts';
+import type { PodTimings } from './fleet/podService.ts';
+import { storedPodRecords } from './fleet/storedPodRecords.ts';
 import type { NetworkSettings, Transport } from './http/transport.ts';
 import { JobRunner } from './jobs/jobRunner.ts';
 import type { JobRunnerOptions } from './jobs/jobRunner.ts';
 import type { Lifetime } from './kernel/lifetime.ts';
-import type { Clock, Log } from './kernel/ports.ts';
+import type { Clock, Log, Secrets } from './kernel/ports.ts';
+import { KeyRing } from './keyRing.ts';
 import type { RoutePolicy } from './routing/route.ts';
+import { createRunpodClient } from './runpod/runpodClient.ts';
 import type { Settings } from './settings.ts';
+import { createDatabase } from './store/database.ts';
+import type { Database } from './store/database.ts';
+import { createPodRecords } from './store/podRecords.ts';
+import { schemaSteps } from './store/schema.ts';
 
 /** Where the services are. The demo differs from reality in these alone. */
 export interface Addresses {
   /** Empty = none. */
   readonly localComfyUrl: string;
+  /** Ends in '/v2'. */
+  readonly runpodApiUrl: string;
+  /** With '{podId}' and '{port}' in it. */
+  readonly podProxyUrl: string;
+  readonly geminiUrl: string;
 }
 
 export interface CoreOptions {
@@ -23,13 +39,23 @@ export interface CoreOptions {
   readonly random: () => number;
   readonly userAgent: string;
   readonly settings: () => Settings;
-  readonly addresses: () => Addresses;
+  /** Fixed for the life of the core: a changed address opens a new session. */
+  readonly addresses: Addresses;
+  readonly secrets: Secrets;
+  /** The pod that runs jobs; undefined = none is configured. */
+  readonly podId: () => string | undefined;
+  readonly databaseFile: string;
   readonly network: () => NetworkSettings;
   readonly outputFolder: () => string;
   readonly onJobDone: JobRunnerOptions['onDone'];
+  /** Shorter waits where the clock of the other side runs faster. */
+  readonly podTimings?: PodTimings;
 }
 
 export interface Core {
+  readonly keys: KeyRing;
+  readonly pods: PodService;
+  readonly database: Database;
   readonly backends: BackendManager;
   readonly jobs: JobRunner;
 }
@@ -50,26 +76,62 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     return client;
   };
 
+  const keys = new KeyRing(options.secrets, life);
+  const database = life.own(createDatabase({ file: options.databaseFile, steps: schemaSteps, clock, log }));
+  const runpod = createRunpodClient({
+    ...options,
+    baseUrl: options.addresses.runpodApiUrl,
+    transport,
+    apiKey: () => keys.get('runpodApiKey'),
+  });
+  const pods = life.own(
+    new PodService({
+      client: runpod,
+      clock,
+      log,
+      records: storedPodRecords(createPodRecords(database), clock),
+      probe: createComfyProbe({ ...options, transport }),
+      proxyTemplate: options.addresses.podProxyUrl,
+      ...(options.podTimings === undefined ? {} : { timings: options.podTimings }),
+    }),
+  );
+
+  const checkpoint = (): string | undefined => options.settings()['workflow.checkpoint'] || undefined;
   const local = createLocalBackend({
     clock,
     log,
     newId,
     enabled: () => options.settings()['local.enabled'],
     client: () => {
-      const { localComfyUrl } = options.addresses();
+      const { localComfyUrl } = options.addresses;
       return localComfyUrl === '' ? undefined : comfyAt(localComfyUrl);
     },
-    checkpoint: () => options.settings()['workflow.checkpoint'] || undefined,
+    checkpoint,
+    onIntent: () => undefined,
+  });
+  const cloud = createCloudBackend({
+    pods,
+    comfyAt,
+    clock,
+    log,
+    newId,
+    enabled: () => options.settings()['cloud.enabled'],
+    podId: options.podId,
+    autoStart: () => options.settings()['cloud.autoStart'],
+    readyTimeoutMs: () => options.settings()['cloud.readyTimeoutMinutes'] * 60_000,
+    checkpoint,
+    hasKey: () => keys.has('runpodApiKey'),
     onIntent: () => undefined,
   });
 
   const backends = life.own(
-    new BackendManager({ backends: [local], clock, log, policy: () => policyOf(options.settings()) }),
+    new BackendManager({ backends: [local, cloud], clock, log, policy: () => policyOf(options.settings()) }),
   );
   const jobs = life.own(
     new JobRunner({ backends, clock, log, outputFolder: options.outputFolder, onDone: options.onJobDone }),
   );
-  return { backends, jobs };
+  life.own(keys.onDidChange((id) => backends.reset(id === 'runpodApiKey' ? 'cloud' : 'gemini')));
+  return { keys, pods, database, backends, jobs };
 }
 
 function policyOf(settings: Settings): Omit<RoutePolicy, 'localOnly'> {

@@ -3,10 +3,12 @@ import type { Secrets } from '../core/kernel/ports.ts';
 
 /** Where a session works: the real services, or the demo's. The two differ in this record alone. */
 export interface Place {
-  readonly addresses: () => Addresses;
+  readonly addresses: Addresses;
   readonly secrets: Secrets;
   /** Folder of the database; the demo has its own. */
   readonly storeFolder: string;
+  /** The pod that runs jobs; undefined = none is configured. */
+  readonly podId: () => string | undefined;
   readonly demo: DemoControl | undefined;
 }
 

@@ -110,7 +110,8 @@ export class BackendManager implements Disposable {
 
   /** Keys, credit or settings changed: doors that waited for that are opened. */
   reset(id: Tier): void {
-    const entry = this.#entry(id);
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
     entry.breaker = closedBreaker;
     entry.health = unknown(this.#options.clock.now());
     this.#changed.fire(id);

@@ -1,0 +1,129 @@
+import type { ComfyClient } from '../comfy/comfyClient.ts';
+import { videoCostMicros } from '../fleet/podCost.ts';
+import type { PodService } from '../fleet/podService.ts';
+import { Fault } from '../kernel/fault.ts';
+import type { Clock, Log } from '../kernel/ports.ts';
+import type { Pod } from '../runpod/pod.ts';
+import type { Backend, Health } from './backend.ts';
+import { gpuName, missingClasses, probeComfy, runOnComfy } from './comfyBackend.ts';
+
+export interface CloudBackendOptions {
+  readonly pods: PodService;
+  readonly comfyAt: (baseUrl: string) => ComfyClient;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly newId: () => string;
+  readonly enabled: () => boolean;
+  /** Undefined when no pod is configured. */
+  readonly podId: () => string | undefined;
+  readonly autoStart: () => boolean;
+  readonly readyTimeoutMs: () => number;
+  readonly checkpoint: () => string | undefined;
+  readonly hasKey: () => boolean;
+  readonly onIntent: (jobId: string, promptId: string, clientId: string) => void;
+  /** Measured micro-dollars per hour of the configured pod and videos per hour; undefined = not measured yet. */
+  readonly measured?: () => { readonly usdPerHourMicros: number; readonly videosPerHour: number } | undefined;
+}
+
+/** The configured RunPod pod: started when a job needs it, and never by a health check. */
+export function createCloudBackend(options: CloudBackendOptions): Backend {
+  const { pods, clock } = options;
+
+  const configured = (): string => {
+    const podId = options.podId();
+    if (podId === undefined) throw new Fault('unreachable', 'No pod is configured', { delivered: 'no' });
+    return podId;
+  };
+  const podNow = async (signal: AbortSignal): Promise<Pod> => {
+    const podId = configured();
+    const pod = (await pods.refresh(signal)).find((one) => one.id === podId);
+    if (pod !== undefined) return pod;
+    throw new Fault('mismatch', `The configured pod ${podId} is not in this RunPod account`, {
+      delivered: 'no',
+      nextStep: 'Deploy a pod, or choose another one.',
+    });
+  };
+
+  return {
+    id: 'cloud',
+    label: 'RunPod pod',
+    ready: () => {
+      if (!options.enabled()) return { ok: false, why: 'Switched off' };
+      if (!options.hasKey()) return { ok: false, why: 'No RunPod API key is set' };
+      if (options.podId() === undefined) return { ok: false, why: 'No pod is configured' };
+      return { ok: true };
+    },
+    async probe(signal) {
+      const pod = await podNow(signal);
+      const gpu = pod.gpu === undefined ? {} : { gpu: gpuName(pod.gpu.id) };
+      if (pod.status === 'RUNNING') {
+        const health = await probeComfy(options.comfyAt(pods.address(pod.id)), clock, signal);
+        return health.state === 'healthy' ? { ...health, ...gpu } : { ...bootingHealth(health), ...gpu };
+      }
+      if (pod.status === 'PROVISIONING' || pod.status === 'STARTING') {
+        return { state: 'starting', why: `The pod is ${pod.status.toLowerCase()}`, ...gpu };
+      }
+      if (pod.status === 'EXITED' || pod.status === 'ERROR') {
+        const why = options.autoStart()
+          ? 'Stopped; it is started when a job needs it'
+          : 'Stopped; automatic start is off';
+        return { state: 'stopped', why, ...gpu };
+      }
+      return { state: 'unhealthy', why: `The pod is ${pod.status.toLowerCase()}`, ...gpu };
+    },
+    // A stopped pod cannot be asked; it is asked in `run`, once it answers.
+    async refusals(_job, signal) {
+      const pod = await podNow(signal);
+      if (pod.status === 'RUNNING' || options.autoStart()) return [];
+      return ['the pod is stopped and automatic start is off'];
+    },
+    quote: (job) => {
+      const measured = options.measured?.();
+      const micros = videoCostMicros(1, measured);
+      const basis = measured === undefined ? 'RTX 3090 at $0.24/h, 12 videos an hour' : 'measured on this pod';
+      return { micros: job.media === 'video' ? micros : Math.round(micros / 10), basis };
+    },
+    async run(job, context, signal) {
+      const podId = configured();
+      await pods.ensureReady(
+        podId,
+        {
+          readyTimeoutMs: options.readyTimeoutMs(),
+          onProgress: (at) => context.onProgress({ phase: at.text }),
+        },
+        signal,
+      );
+      const client = options.comfyAt(pods.address(podId));
+      const missing = await missingClasses(client, job.workflow, signal);
+      if (missing.length > 0) throw new Fault('mismatch', missing.join('; '), { delivered: 'no' });
+      const startedAt = clock.now();
+      const files = await runOnComfy(
+        {
+          client,
+          clock,
+          log: options.log,
+          newId: options.newId,
+          checkpoint: options.checkpoint(),
+          onIntent: (promptId, clientId) => options.onIntent(job.id, promptId, clientId),
+        },
+        job,
+        (progress) => context.onProgress(progress),
+        signal,
+      );
+      const pod = pods.lastSeen?.pods.find((one) => one.id === podId);
+      const seconds = (clock.now() - startedAt) / 1_000;
+      return {
+        files,
+        micros: Math.round(((pod?.usdPerHourMicros ?? 0) * seconds) / 3_600),
+        costBasis: `${seconds.toFixed(1)} s of the pod's hourly price`,
+        ...(pod?.gpu === undefined ? {} : { gpu: gpuName(pod.gpu.id) }),
+        dropped: [],
+      };
+    },
+  };
+}
+
+/** A pod that runs but whose ComfyUI does not answer is booting, by all we can know from outside. */
+function bootingHealth(health: Health): Health {
+  return { state: 'starting', why: `The pod runs, ComfyUI does not answer yet (${health.why})` };
+}

@@ -1,0 +1,175 @@
+import * as z from 'zod/mini';
+import type { Database, Rows } from './database.ts';
+
+export type CostBasis = 'measured' | 'estimated';
+
+/** One line of the ledger; never changed once written. Times are ms since the epoch. */
+export interface LedgerEntry {
+  readonly kind: 'job' | 'pod';
+  /** Id of the job or the pod. */
+  readonly subject: string;
+  /** Backend of the job, name of the pod. */
+  readonly label: string;
+  readonly fromMs: number;
+  /** The same as `fromMs` for what happened at one moment. */
+  readonly toMs: number;
+  readonly micros: number;
+  readonly basis: CostBasis;
+  /** A share of pod time that the pod's own entries count already: shown, and left out of every sum. */
+  readonly inPodTime: boolean;
+  readonly note: string | undefined;
+}
+
+/**
+ * How far a pod's time is accounted for. While it bills, [segmentFromMs, untilMs) is owed and not yet an entry: the
+ * segment becomes one when the pod stops or its price changes, so an entry is one run and not one poll.
+ */
+export interface PodMeter {
+  readonly podId: string;
+  readonly name: string;
+  readonly usdPerHourMicros: number;
+  /** 'booting' and 'running' bill; 'gone' is no longer in the account's list. */
+  readonly state: 'booting' | 'running' | 'stopped' | 'gone';
+  readonly segmentFromMs: number;
+  readonly untilMs: number;
+  /** By RunPod's clock; tells one run from the next. */
+  readonly startedAtMs: number | undefined;
+  /** The pod stops itself when it was idle so long. */
+  readonly idleStopMs: number | undefined;
+}
+
+export interface Metering {
+  /** Meters to be stored. */
+  readonly meters: readonly PodMeter[];
+  readonly entries: readonly LedgerEntry[];
+}
+
+export interface LedgerView {
+  readonly entries: readonly LedgerEntry[];
+  readonly meters: readonly PodMeter[];
+}
+
+export interface LedgerStore {
+  /** False when this job's cost on this backend is in the ledger already: two windows may collect the same run. */
+  appendJob(entry: LedgerEntry): Promise<boolean>;
+  /** Reads all meters and stores what `decide` makes of them, in one transaction: no window's second is billed twice. */
+  meter(decide: (meters: readonly PodMeter[]) => Metering): Promise<void>;
+  /** Entries that end after `fromMs`, oldest first, and all meters; one consistent view. */
+  view(fromMs: number): Promise<LedgerView>;
+  /** Newest first; for measured rates. */
+  recentJobs(backend: string, limit: number): Promise<readonly LedgerEntry[]>;
+}
+
+const entryRow = z.object({
+  kind: z.enum(['job', 'pod']),
+  subject: z.string(),
+  label: z.string(),
+  from_ms: z.int(),
+  to_ms: z.int(),
+  micros: z.int(),
+  basis: z.enum(['measured', 'estimated']),
+  in_pod_time: z.int(),
+  note: z.nullable(z.string()),
+});
+
+const meterRow = z.object({
+  pod_id: z.string(),
+  name: z.string(),
+  usd_per_hour_micros: z.int(),
+  state: z.enum(['booting', 'running', 'stopped', 'gone']),
+  segment_from_ms: z.int(),
+  until_ms: z.int(),
+  started_at_ms: z.nullable(z.int()),
+  idle_stop_ms: z.nullable(z.int()),
+});
+
+export function createLedgerStore(database: Database): LedgerStore {
+  return {
+    appendJob: (entry) => database.writeThrough((rows) => append(rows, entry) === 1),
+    meter: (decide) =>
+      database.write((rows) => {
+        const { meters, entries } = decide(readMeters(rows));
+        for (const entry of entries) append(rows, entry);
+        for (const meter of meters) storeMeter(rows, meter);
+      }),
+    view: (fromMs) =>
+      database.read((rows) => ({
+        entries: rows
+          .all(entryRow, 'SELECT * FROM ledger_entry WHERE to_ms >= ? ORDER BY to_ms, id', fromMs)
+          .map(toEntry),
+        meters: readMeters(rows),
+      })),
+    recentJobs: (backend, limit) =>
+      database.read((rows) =>
+        rows
+          .all(
+            entryRow,
+            `SELECT * FROM ledger_entry WHERE kind = 'job' AND label = ? ORDER BY to_ms DESC, id DESC LIMIT ?`,
+            backend,
+            limit,
+          )
+          .map(toEntry),
+      ),
+  };
+}
+
+function append(rows: Rows, entry: LedgerEntry): number {
+  return rows.run(
+    `INSERT INTO ledger_entry (kind, subject, label, from_ms, to_ms, micros, basis, in_pod_time, note)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (subject, label) WHERE kind = 'job' DO NOTHING`,
+    entry.kind,
+    entry.subject,
+    entry.label,
+    entry.fromMs,
+    entry.toMs,
+    entry.micros,
+    entry.basis,
+    entry.inPodTime ? 1 : 0,
+    entry.note ?? null,
+  );
+}
+
+function readMeters(rows: Rows): readonly PodMeter[] {
+  return rows.all(meterRow, 'SELECT * FROM pod_meter ORDER BY pod_id').map((row) => ({
+    podId: row.pod_id,
+    name: row.name,
+    usdPerHourMicros: row.usd_per_hour_micros,
+    state: row.state,
+    segmentFromMs: row.segment_from_ms,
+    untilMs: row.until_ms,
+    startedAtMs: row.started_at_ms ?? undefined,
+    idleStopMs: row.idle_stop_ms ?? undefined,
+  }));
+}
+
+function storeMeter(rows: Rows, meter: PodMeter): void {
+  rows.run(
+    `INSERT INTO pod_meter (pod_id, name, usd_per_hour_micros, state, segment_from_ms, until_ms, started_at_ms, idle_stop_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (pod_id) DO UPDATE SET name = excluded.name, usd_per_hour_micros = excluded.usd_per_hour_micros,
+       state = excluded.state, segment_from_ms = excluded.segment_from_ms, until_ms = excluded.until_ms,
+       started_at_ms = excluded.started_at_ms, idle_stop_ms = excluded.idle_stop_ms`,
+    meter.podId,
+    meter.name,
+    meter.usdPerHourMicros,
+    meter.state,
+    meter.segmentFromMs,
+    meter.untilMs,
+    meter.startedAtMs ?? null,
+    meter.idleStopMs ?? null,
+  );
+}
+
+function toEntry(row: z.infer<typeof entryRow>): LedgerEntry {
+  return {
+    kind: row.kind,
+    subject: row.subject,
+    label: row.label,
+    fromMs: row.from_ms,
+    toMs: row.to_ms,
+    micros: row.micros,
+    basis: row.basis,
+    inPodTime: row.in_pod_time === 1,
+    note: row.note ?? undefined,
+  };
+}

@@ -1,0 +1,174 @@
+import { viewItem } from '../../contract.ts';
+import type { Health, Tier } from '../../core/backends/backend.ts';
+import type { BackendStatus } from '../../core/backends/backendManager.ts';
+import { dotted, plainMarkdown } from './row.ts';
+import type { Row, RowIcon } from './row.ts';
+
+export interface BackendScene {
+  /** In order of priority. */
+  readonly statuses: readonly BackendStatus[];
+  readonly forced: Tier | undefined;
+  readonly preferred: Tier | undefined;
+  /** The backend that gets the next job. */
+  readonly selected: Tier | undefined;
+  /** Tiers whose setting says off. */
+  readonly switchedOff: ReadonlySet<Tier>;
+  /** False while nothing was set up by the person: no key, no address of their own. */
+  readonly setUp: boolean;
+  readonly nowMs: number;
+}
+
+export type BackendState = Health['state'] | 'unknown' | 'checking' | 'resting';
+
+const icons: Readonly<Record<BackendState, RowIcon>> = {
+  healthy: { id: 'pass-filled', color: 'testing.iconPassed' },
+  degraded: { id: 'warning', color: 'list.warningForeground' },
+  starting: { id: 'loading~spin', color: 'charts.blue' },
+  stopped: { id: 'debug-pause', color: 'charts.blue' },
+  unhealthy: { id: 'error', color: 'list.errorForeground' },
+  resting: { id: 'watch', color: 'list.errorForeground' },
+  off: { id: 'circle-slash', color: 'disabledForeground' },
+  checking: { id: 'loading~spin' },
+  unknown: { id: 'question', color: 'descriptionForeground' },
+};
+
+/** 'notSetUp' leaves the tree empty, so that its welcome text shows the ways in. */
+export function backendsState(scene: BackendScene): 'listed' | 'notSetUp' {
+  const hope = scene.statuses.some(({ ready, health, checking }) => {
+    if (!ready.ok) return false;
+    return checking || !health.known || health.value.state !== 'unhealthy';
+  });
+  return scene.setUp || hope ? 'listed' : 'notSetUp';
+}
+
+/** The chain in order of priority. */
+export function backendRows(scene: BackendScene): readonly Row[] {
+  if (backendsState(scene) === 'notSetUp') return [];
+  return scene.statuses.map((status) => backendRow(status, scene));
+}
+
+export function stateOf({ ready, health, breaker, checking }: BackendStatus): BackendState {
+  if (!ready.ok) return 'off';
+  if (!health.known) return checking ? 'checking' : 'unknown';
+  if (breaker.is === 'open' && health.value.state === 'unhealthy') return 'resting';
+  return health.value.state;
+}
+
+function backendRow(status: BackendStatus, scene: BackendScene): Row {
+  const { backend } = status;
+  const state = stateOf(status);
+  const description = dotted(roleOf(backend.id, scene), summary(status, state));
+  return {
+    id: `backend:${backend.id}`,
+    label: backend.label,
+    description,
+    icon: icons[state],
+    tooltip: tooltip(status, state, scene),
+    context: viewItem(
+      'backend',
+      backend.id,
+      scene.switchedOff.has(backend.id) ? 'switchedOff' : 'on',
+      scene.forced === backend.id && 'only',
+      scene.preferred === backend.id && 'preferred',
+      status.ready.ok && backend.id === 'local' && 'browsable',
+    ),
+    spoken: `${backend.label}, ${stateName(state)}, ${description}`,
+    children: detailRows(status, state, scene),
+  };
+}
+
+function roleOf(id: Tier, { forced, preferred, selected }: BackendScene): string | undefined {
+  if (forced === id) return 'only this';
+  if (forced !== undefined) return 'not used';
+  if (selected === id) return 'next job';
+  return preferred === id ? 'preferred' : undefined;
+}
+
+function summary({ ready, health }: BackendStatus, state: BackendState): string {
+  if (!ready.ok) return ready.why;
+  if (!health.known) return state === 'checking' ? 'checking…' : 'not checked yet';
+  const { latencyMs, gpu, why } = health.value;
+  if (health.value.state !== 'healthy') return why;
+  return dotted(latencyMs !== undefined && `${Math.round(latencyMs)} ms`, gpu) || why;
+}
+
+export function stateName(state: BackendState): string {
+  switch (state) {
+    case 'healthy':
+      return 'Healthy';
+    case 'degraded':
+      return 'Works, with a limit';
+    case 'starting':
+      return 'Starting';
+    case 'stopped':
+      return 'Stopped; starts when a job needs it';
+    case 'unhealthy':
+      return 'Does not work now';
+    case 'resting':
+      return 'Does not work now; left alone for a while';
+    case 'off':
+      return 'Not in use';
+    case 'checking':
+      return 'Being checked';
+    case 'unknown':
+      return 'Not checked yet';
+  }
+}
+
+function detailRows(status: BackendStatus, state: BackendState, scene: BackendScene): readonly Row[] {
+  const { backend, ready, health, breaker } = status;
+  const row = (name: string, label: string, description: string | undefined, icon: string): Row | undefined =>
+    description === undefined
+      ? undefined
+      : { id: `backend:${backend.id}:${name}`, label, description, icon: { id: icon } };
+  const seen = health.known && ready.ok ? health.value : undefined;
+  const rows = [
+    row('state', 'State', stateName(state), 'pulse'),
+    row('why', 'Why', ready.ok ? seen?.why : ready.why, 'info'),
+    row(
+      'latency',
+      'Answers in',
+      seen?.latencyMs === undefined ? undefined : `${Math.round(seen.latencyMs)} ms`,
+      'dashboard',
+    ),
+    row('version', 'Version', seen?.version, 'versions'),
+    row('gpu', 'GPU', seen?.gpu, 'circuit-board'),
+    row('vram', 'Free GPU memory', vram(seen), 'layers'),
+    row('queue', 'Jobs there', seen?.queueLength?.toString(), 'list-ordered'),
+    row('breaker', 'Tried again', breakerText(breaker, scene.nowMs), 'watch'),
+    row('seen', 'Checked', health.known && ready.ok ? `${ago(scene.nowMs - health.at)} ago` : undefined, 'history'),
+  ];
+  return rows.filter((one) => one !== undefined);
+}
+
+function vram(health: Health | undefined): string | undefined {
+  if (health?.vramTotalBytes === undefined) return undefined;
+  const free = health.vramFreeBytes === undefined ? '–' : gib(health.vramFreeBytes);
+  return `${free} of ${gib(health.vramTotalBytes)} GB`;
+}
+
+function gib(bytes: number): string {
+  return (bytes / 2 ** 30).toFixed(1);
+}
+
+function breakerText(breaker: BackendStatus['breaker'], nowMs: number): string | undefined {
+  if (breaker.is === 'closed') return undefined;
+  if (breaker.is === 'halfOpen' || breaker.retryAtMs <= nowMs) return 'with the next job';
+  if (!Number.isFinite(breaker.retryAtMs)) return 'when the key, the credit or the settings change';
+  return `in ${ago(breaker.retryAtMs - nowMs)}`;
+}
+
+/** '8 s', '3 min', '2 h' */
+export function ago(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 90) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 90 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
+}
+
+function tooltip(status: BackendStatus, state: BackendState, scene: BackendScene): string {
+  const lines = detailRows(status, state, scene).map(
+    ({ label, description }) => `| ${label} | ${plainMarkdown(description ?? '')} |`,
+  );
+  return [`**${plainMarkdown(status.backend.label)}**`, '', '| | |', '|:--|:--|', ...lines].join('\n');
+}

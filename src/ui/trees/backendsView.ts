@@ -1,0 +1,55 @@
+import * as vscode from 'vscode';
+import { contextKeys, views } from '../../contract.ts';
+import { tiers } from '../../core/backends/backend.ts';
+import type { Tier } from '../../core/backends/backend.ts';
+import type { BackendManager } from '../../core/backends/backendManager.ts';
+import type { Event } from '../../core/kernel/event.ts';
+import type { Lifetime } from '../../core/kernel/lifetime.ts';
+import type { Clock, Log } from '../../core/kernel/ports.ts';
+import { settingsSchema } from '../../core/settings.ts';
+import type { Settings } from '../../core/settings.ts';
+import { setContext } from '../setContext.ts';
+import { backendRows, backendsState } from './backendRows.ts';
+import type { BackendScene } from './backendRows.ts';
+import { registerTree } from './treeAdapter.ts';
+
+export interface BackendsViewServices {
+  readonly backends: BackendManager;
+  readonly settings: () => Settings;
+  /** Settings, keys or addresses changed. */
+  readonly onDidChangeSetup: Event<unknown>;
+  /** True in the demo, and once a key or an address was set. */
+  readonly isSetUp: () => boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A check asks each backend for its state; it never starts a pod and never spends. */
+const checkEveryMs = 15_000;
+
+export function registerBackendsView(services: BackendsViewServices, life: Lifetime): void {
+  const { backends, clock, log } = services;
+  const rows = (): ReturnType<typeof backendRows> => {
+    const scene = backendScene(services);
+    setContext(contextKeys.backendsState, backendsState(scene));
+    return backendRows(scene);
+  };
+  const refresh = (signal: AbortSignal): Promise<unknown> => backends.checkAll(signal);
+  const changes = [backends.onDidChange, services.onDidChangeSetup, vscode.workspace.onDidGrantWorkspaceTrust];
+  registerTree({ view: views.backends, rows, changes, refresh, refreshMs: checkEveryMs, clock, log }, life);
+}
+
+export function backendScene(services: Omit<BackendsViewServices, 'log' | 'onDidChangeSetup'>): BackendScene {
+  const { backends, settings, clock } = services;
+  const now = settings();
+  const tierOrNone = (value: Tier | 'none'): Tier | undefined => (value === 'none' ? undefined : value);
+  return {
+    statuses: backends.statuses(),
+    forced: tierOrNone(now['routing.forced']),
+    preferred: tierOrNone(now['routing.preferred']),
+    selected: backends.selected(),
+    switchedOff: new Set(tiers.filter((tier) => !now[`${tier}.enabled`])),
+    setUp: services.isSetUp() || now['local.url'] !== settingsSchema.shape['local.url'].parse(undefined),
+    nowMs: clock.now(),
+  };
+}
