@@ -2,7 +2,7 @@
 //   --watch       builds again on every change
 //   --production  minifies, prints the size of what activation loads and fails when that passes its budget
 //   --tests       also builds test/host into out/test/host
-//   --quiet       prints problems only
+//   --quiet       prints problems and sizes only
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { context } from 'esbuild';
@@ -127,7 +127,7 @@ async function main() {
   const metafile = await build(product, 'dist');
   if (!production) return;
   const bytes = activationBytes(metafile);
-  console.log(`Activation loads ${(bytes / 1000).toFixed(1)} kB of at most ${activationBudgetBytes / 1000} kB`);
+  console.log(`  Activation loads ${(bytes / 1000).toFixed(1)} kB of at most ${activationBudgetBytes / 1000} kB`);
   if (bytes > activationBudgetBytes) {
     console.error('The activation bundle is over its budget: import what it does not need at once dynamically.');
     process.exitCode = 1;

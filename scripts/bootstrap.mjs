@@ -85,9 +85,8 @@ function continueOn(node) {
     process.exit(1);
   }
   const child = spawn(node, process.argv.slice(1), { stdio: 'inherit' });
-  // A terminal's Ctrl-C reaches the child by itself: this process only stays to report how the child ended.
-  process.on('SIGINT', () => {});
-  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  // This process stays to report how the child ended. A terminal's Ctrl-C reaches both: the child takes a second one calmly.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   return new Promise(() => {
     child.on('error', (error) => {
       console.error(error.message);

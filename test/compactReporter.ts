@@ -21,6 +21,7 @@ export class CompactReporter extends Mocha.reporters.Base {
   #skipped = 0;
   #since = Date.now();
   #lines: string[] = [];
+  #skippedTitles: string[] = [];
   #inSuite = 0;
 
   constructor(runner: Mocha.Runner, options?: Mocha.MochaOptions) {
@@ -37,7 +38,7 @@ export class CompactReporter extends Mocha.reporters.Base {
     });
     runner.on(EVENT_TEST_PENDING, (test) => {
       this.#skipped += 1;
-      this.#lines.push(`      skip  ${test.fullTitle()}`);
+      this.#skippedTitles.push(`      skip  ${test.fullTitle()}`);
     });
     runner.on(EVENT_SUITE_END, (suite) => {
       if (suite.parent?.root) this.#printSuite(suite.title);
@@ -58,7 +59,10 @@ export class CompactReporter extends Mocha.reporters.Base {
   }
 
   #flush(): void {
-    for (const line of this.#lines.splice(0)) Mocha.reporters.Base.consoleLog(line);
+    const skipped = this.#skippedTitles.splice(0);
+    // A suite that skips as a whole says why itself; its list of titles would only push that off the screen.
+    if (skipped.length > 3) skipped.splice(2, Infinity, `      skip  … and ${String(skipped.length - 2)} more`);
+    for (const line of [...this.#lines.splice(0), ...skipped]) Mocha.reporters.Base.consoleLog(line);
   }
 
   #writeCounts(): void {
