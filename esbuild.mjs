@@ -56,8 +56,6 @@ const product = {
   outbase: 'src',
   outdir: 'dist',
   minify: production,
-  // Class and function names stay: logs and faults show them.
-  keepNames: production,
   sourcemap: production ? false : 'linked',
   // Bundled CommonJS packages call require() for Node's own modules, which an ES module does not have.
   banner: {
