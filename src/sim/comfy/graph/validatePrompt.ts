@@ -1,0 +1,164 @@
+import type { FileStore } from '../files/fileStore.ts';
+import type { Lists, NodeType } from '../nodes/nodeType.ts';
+import { isObject, pyStr, type Json, type JsonObject } from '../pyJson.ts';
+import { sourcesOf, type Graph } from './graph.ts';
+import { promptError, ServerTrouble, ValidationCrash, type NodeErrors, type PromptError } from './promptError.ts';
+import { InputValidator, VALIDATION_TRACEBACK } from './validateInputs.ts';
+
+export type PromptVerdict =
+  | { ok: true; graph: Graph; outputIds: string[]; nodeErrors: Record<string, NodeErrors> }
+  | { ok: false; error: PromptError; nodeErrors: Record<string, NodeErrors> };
+
+export interface ValidationWorld {
+  types: ReadonlyMap<string, NodeType>;
+  lists: Lists;
+  files: FileStore;
+}
+
+/**
+ * What `POST /prompt` checks before it queues (comfyui.md 1.3). Throws ServerTrouble where the server answers 500.
+ */
+export function validatePrompt(
+  prompt: Json,
+  targets: readonly string[] | undefined,
+  world: ValidationWorld,
+): PromptVerdict {
+  const traits = world.lists.traits;
+  if (Array.isArray(prompt) && !traits.listPromptFails && prompt.length === 0) return noOutputs();
+  if (!isObject(prompt)) throw new ServerTrouble('the prompt is not a graph');
+  const graph: Graph = {};
+  for (const [id, node] of Object.entries(prompt)) {
+    const refusal = classRefusal(id, node, world);
+    if (refusal) return { ok: false, error: refusal, nodeErrors: {} };
+    graph[id] = node as Graph[string];
+  }
+  const outputIds = Object.keys(graph).filter(
+    (id) =>
+      world.types.get(graph[id]?.class_type ?? '')?.facts(world.lists).outputNode === true &&
+      (targets === undefined || targets.includes(id)),
+  );
+  if (outputIds.length === 0) return noOutputs();
+  return validateOutputs(graph, outputIds, world);
+}
+
+function validateOutputs(graph: Graph, outputIds: string[], world: ValidationWorld): PromptVerdict {
+  const validator = new InputValidator(graph, world.types, world.lists, world.files);
+  const good: string[] = [];
+  const messages: string[] = [];
+  const nodeErrors: Record<string, NodeErrors> = {};
+  for (const id of outputIds) {
+    const cycle = findCycle(graph, id);
+    if (cycle) {
+      if (world.lists.traits.reportsCycles) addCycle(nodeErrors, graph, cycle, id, messages);
+      continue;
+    }
+    let errors: PromptError[];
+    try {
+      const verdict = validator.validate(id);
+      if (verdict.valid) {
+        good.push(id);
+        continue;
+      }
+      errors = verdict.errors;
+    } catch (crash) {
+      if (!(crash instanceof ValidationCrash)) throw crash;
+      errors = [outputCrash(crash)];
+      validator.verdicts.set(id, { valid: false, errors });
+    }
+    messages.push(...errors.map((error) => `${error.message}: ${error.details}`));
+    for (const [nodeId, verdict] of validator.verdicts) {
+      // Nodes that are only downstream of a fault have no errors of their own and are not listed.
+      if (verdict.valid || verdict.errors.length === 0) continue;
+      entryOf(nodeErrors, graph, nodeId, verdict.errors).dependent_outputs.push(id);
+    }
+  }
+  if (good.length > 0) return { ok: true, graph, outputIds: good, nodeErrors };
+  const error = promptError(
+    'prompt_outputs_failed_validation',
+    'Prompt outputs failed validation',
+    messages.join('\n'),
+  );
+  return { ok: false, error, nodeErrors };
+}
+
+function classRefusal(id: string, node: Json | undefined, world: ValidationWorld): PromptError | undefined {
+  // Python asks "'class_type' in node": lists and strings can be asked that, numbers and null cannot.
+  if (node === null || node === undefined || typeof node === 'number' || typeof node === 'boolean') {
+    throw new ServerTrouble('a node is not a container');
+  }
+  const declared = isObject(node) ? node['class_type'] : undefined;
+  const title = isObject(node) && isObject(node['_meta']) ? (node['_meta']['title'] ?? null) : null;
+  if (declared === undefined) {
+    return classError(id, null, title, 'is missing the class_type property', world);
+  }
+  if (typeof declared === 'string' && world.types.has(declared)) return undefined;
+  return classError(id, declared, title, 'does not exist', world);
+}
+
+function classError(id: string, classType: Json, title: Json, fault: string, world: ValidationWorld): PromptError {
+  const details = `Node ID '#${id}'`;
+  if (world.lists.traits.unknownClassError === 'invalid_prompt') {
+    const message =
+      classType === null
+        ? 'Cannot execute because a node is missing the class_type property.'
+        : `Cannot execute because node ${pyStr(classType)} does not exist.`;
+    return promptError('invalid_prompt', message, details);
+  }
+  const called = typeof title === 'string' ? title : classType === null ? `#${id}` : pyStr(classType);
+  const message =
+    classType === null
+      ? `Node '${called}' ${fault}.`
+      : `Node '${called}' not found. The custom node may not be installed.`;
+  return promptError('missing_node_type', message, details, { node_id: id, class_type: classType, node_title: title });
+}
+
+function noOutputs(): PromptVerdict {
+  return { ok: false, error: promptError('prompt_no_outputs', 'Prompt has no outputs'), nodeErrors: {} };
+}
+
+function outputCrash(crash: ValidationCrash): PromptError {
+  return promptError('exception_during_validation', 'Exception when validating node', crash.message, {
+    exception_type: crash.exceptionType,
+    traceback: VALIDATION_TRACEBACK,
+  });
+}
+
+function entryOf(all: Record<string, NodeErrors>, graph: Graph, id: string, errors: PromptError[]): NodeErrors {
+  return (all[id] ??= { errors, dependent_outputs: [], class_type: graph[id]?.class_type ?? '' });
+}
+
+function addCycle(
+  all: Record<string, NodeErrors>,
+  graph: Graph,
+  cycle: string[],
+  outputId: string,
+  messages: string[],
+): void {
+  const id = cycle[0] ?? outputId;
+  const details = cycle.map((nodeId) => `${nodeId} (${graph[nodeId]?.class_type ?? ''})`).join(' -> ');
+  const extra: JsonObject = { node_id: id, cycle_nodes: cycle };
+  const error = promptError('dependency_cycle', 'Dependency cycle detected', details, extra);
+  messages.push(`${error.message}: ${details}`);
+  entryOf(all, graph, id, [error]).dependent_outputs.push(outputId);
+}
+
+/** The first cycle upstream of `start`, closed (`[2, 1, 2]`); undefined when there is none. */
+function findCycle(graph: Graph, start: string): string[] | undefined {
+  const done = new Set<string>();
+  const path: string[] = [];
+  const visit = (id: string): string[] | undefined => {
+    const at = path.indexOf(id);
+    if (at >= 0) return [...path.slice(at), id];
+    const node = graph[id];
+    if (node === undefined || done.has(id)) return undefined;
+    path.push(id);
+    for (const source of sourcesOf(node)) {
+      const cycle = visit(source);
+      if (cycle) return cycle;
+    }
+    path.pop();
+    done.add(id);
+    return undefined;
+  };
+  return visit(start);
+}
