@@ -30,17 +30,7 @@ export const contextKeys = {
 export type ContextKey = (typeof contextKeys)[keyof typeof contextKeys];
 
 /** What a row says about itself to the manifest's menus. */
-export const rowTokens = [
-  'backend',
-  'local',
-  'cloud',
-  'gemini',
-  'on',
-  'switchedOff',
-  'only',
-  'preferred',
-  'browsable',
-] as const;
+export const rowTokens = ['backend', 'on', 'switchedOff', 'only', 'preferred', 'browsable'] as const;
 export type RowToken = (typeof rowTokens)[number];
 
 /** `;pod;running;owned;`, which menus match by `viewItem =~ /;running;/`. */

@@ -37,7 +37,10 @@ export function backendCommands(services: BackendCommandServices): readonly Comm
     {
       id: commands.useAllBackends,
       failure: vscode.l10n.t('The setting could not be changed'),
-      run: () => writeSetting('routing.forced', undefined),
+      run: async () => {
+        await writeSetting('routing.forced', undefined);
+        await writeSetting('routing.preferred', undefined);
+      },
     },
     {
       id: commands.useOnlyBackend,
@@ -47,11 +50,7 @@ export function backendCommands(services: BackendCommandServices): readonly Comm
     {
       id: commands.preferBackend,
       failure: vscode.l10n.t('The setting could not be changed'),
-      run: async ([arg]) => {
-        const tier = await pick(arg, vscode.l10n.t('Try this backend first'));
-        const already = services.settings()['routing.preferred'] === tier;
-        await writeSetting('routing.preferred', already ? undefined : tier);
-      },
+      run: async ([arg]) => writeSetting('routing.preferred', await pick(arg, vscode.l10n.t('Try this backend first'))),
     },
     {
       id: commands.switchOnBackend,

@@ -66,7 +66,6 @@ function backendRow(status: BackendStatus, scene: BackendScene): Row {
     tooltip: tooltip(status, state, scene),
     context: viewItem(
       'backend',
-      backend.id,
       scene.switchedOff.has(backend.id) ? 'switchedOff' : 'on',
       scene.forced === backend.id && 'only',
       scene.preferred === backend.id && 'preferred',

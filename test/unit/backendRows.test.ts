@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import type { Backend, Health, Tier } from '../../src/core/backends/backend.ts';
+import type { BackendStatus } from '../../src/core/backends/backendManager.ts';
+import { Fault } from '../../src/core/kernel/fault.ts';
+import { known, unknown } from '../../src/core/kernel/observed.ts';
+import { closedBreaker } from '../../src/core/routing/breaker.ts';
+import { backendRows, backendsState } from '../../src/ui/trees/backendRows.ts';
+import type { BackendScene } from '../../src/ui/trees/backendRows.ts';
+
+const nowMs = 1_000_000;
+const healthy: Health = {
+  state: 'healthy',
+  why: 'ComfyUI 0.33.0 answers',
+  latencyMs: 12.4,
+  version: '0.33.0',
+  gpu: 'RTX 4090',
+  vramTotalBytes: 24 * 2 ** 30,
+  vramFreeBytes: 20 * 2 ** 30,
+  queueLength: 2,
+};
+const refused: Health = { state: 'unhealthy', why: 'Connection refused', fault: new Fault('unreachable', 'refused') };
+
+function status(id: Tier, change: Partial<BackendStatus> = {}): BackendStatus {
+  const backend = { id, label: `The ${id}` } as Backend;
+  return {
+    backend,
+    ready: { ok: true },
+    health: known(healthy, nowMs - 4_000),
+    breaker: closedBreaker,
+    checking: false,
+    ...change,
+  };
+}
+
+function scene(statuses: readonly BackendStatus[], change: Partial<BackendScene> = {}): BackendScene {
+  const rest = { forced: undefined, preferred: undefined, selected: undefined, switchedOff: new Set<Tier>(), nowMs };
+  return { statuses, setUp: true, ...rest, ...change };
+}
+
+const rowOf = (one: BackendStatus, change: Partial<BackendScene> = {}) => backendRows(scene([one], change))[0]!;
+const details = (one: BackendStatus) =>
+  new Map(rowOf(one).children!.map(({ label, description }) => [label, description]));
+
+describe('backend rows', () => {
+  it('keeps the order of the chain and says where the next job goes', () => {
+    const rows = backendRows(scene([status('cloud'), status('local')], { selected: 'cloud' }));
+    assert.deepEqual(
+      rows.map(({ label, description }) => [label, description]),
+      [
+        ['The cloud', 'next job · 12 ms · RTX 4090'],
+        ['The local', '12 ms · RTX 4090'],
+      ],
+    );
+  });
+
+  it('shows state by shape as well as by colour', () => {
+    const shapes = [
+      status('local'),
+      status('local', { health: known(refused, nowMs) }),
+      status('local', { health: unknown(0) }),
+      status('local', { ready: { ok: false, why: 'Switched off' } }),
+      status('local', { health: known({ state: 'degraded', why: 'slow' }, nowMs) }),
+      status('local', { health: known({ state: 'stopped', why: 'stopped' }, nowMs) }),
+    ].map((one) => rowOf(one).icon?.id);
+    assert.equal(new Set(shapes).size, shapes.length, shapes.join(' '));
+  });
+
+  it('says why a backend is not healthy', () => {
+    assert.equal(rowOf(status('local', { health: known(refused, nowMs) })).description, 'Connection refused');
+    assert.equal(rowOf(status('cloud', { ready: { ok: false, why: 'No pod is set' } })).description, 'No pod is set');
+  });
+
+  it('never shows the health of a backend that was switched off since', () => {
+    const off = status('local', { ready: { ok: false, why: 'Switched off' } });
+    assert.equal(rowOf(off).description, 'Switched off');
+    assert.equal(details(off).get('GPU'), undefined);
+  });
+
+  it('shows unknown as unknown', () => {
+    const unseen = status('local', { health: unknown(0) });
+    assert.equal(rowOf(unseen).description, 'not checked yet');
+    assert.equal(rowOf({ ...unseen, checking: true }).description, 'checking…');
+    const { vramFreeBytes: _, ...noFree } = healthy;
+    assert.equal(details(status('local', { health: known(noFree, nowMs) })).get('Free GPU memory'), '– of 24.0 GB');
+  });
+
+  it('tells version, GPU, memory, queue and age', () => {
+    assert.deepEqual(
+      [...details(status('local'))],
+      [
+        ['State', 'Healthy'],
+        ['Why', 'ComfyUI 0.33.0 answers'],
+        ['Answers in', '12 ms'],
+        ['Version', '0.33.0'],
+        ['GPU', 'RTX 4090'],
+        ['Free GPU memory', '20.0 of 24.0 GB'],
+        ['Jobs there', '2'],
+        ['Checked', '4 s ago'],
+      ],
+    );
+  });
+
+  it('says when a shut door is tried again', () => {
+    const open = (retryAtMs: number) =>
+      details(
+        status('local', { health: known(refused, nowMs), breaker: { is: 'open', why: 'x', retryAtMs, opened: 1 } }),
+      );
+    assert.equal(open(nowMs + 15_000).get('Tried again'), 'in 15 s');
+    assert.equal(open(nowMs - 1).get('Tried again'), 'with the next job');
+    assert.match(open(Infinity).get('Tried again')!, /key/);
+  });
+
+  it('gives menus their tokens', () => {
+    assert.equal(rowOf(status('local')).context, ';backend;on;browsable;');
+    const off = status('cloud', { ready: { ok: false, why: 'Switched off' } });
+    assert.equal(rowOf(off, { switchedOff: new Set(['cloud']) }).context, ';backend;switchedOff;');
+    assert.equal(
+      rowOf(status('cloud'), { forced: 'cloud', preferred: 'cloud' }).context,
+      ';backend;on;only;preferred;',
+    );
+  });
+
+  it('marks all others as not used while one is forced', () => {
+    const rows = backendRows(scene([status('local'), status('cloud')], { forced: 'cloud', selected: 'cloud' }));
+    assert.match(rows[0]!.description!, /^not used/);
+    assert.match(rows[1]!.description!, /^only this/);
+  });
+
+  it('writes what servers say into the tooltip as text, never as a link', () => {
+    const evil: Health = { state: 'unhealthy', why: '[click](command:evil) | $(zap)' };
+    const { tooltip } = rowOf(status('local', { health: known(evil, nowMs) }));
+    assert.doesNotMatch(tooltip!, /[^\\]\[click/);
+    assert.match(tooltip!, /\\\[click\\\]\\\(command:evil\\\) \\\| \\\$/);
+  });
+
+  it('leaves the view to its welcome text when nothing was set up and nothing answers', () => {
+    const bare = [
+      status('local', { health: known(refused, nowMs) }),
+      status('cloud', { ready: { ok: false, why: 'No RunPod API key is set' } }),
+    ];
+    assert.equal(backendsState(scene(bare, { setUp: false })), 'notSetUp');
+    assert.deepEqual(backendRows(scene(bare, { setUp: false })), []);
+    assert.equal(backendRows(scene(bare)).length, 2);
+    const unseen = [status('local', { health: unknown(0) })];
+    assert.equal(backendsState(scene(unseen, { setUp: false })), 'listed', 'unknown is not nothing');
+  });
+});
