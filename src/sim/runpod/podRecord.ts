@@ -132,7 +132,7 @@ function runtimeView(pod: PodRecord, uptimeMs: number, behaviour: RunpodBehaviou
     ports: pod.spec.ports.map((port, index) => {
       const [inner, type] = port.split('/');
       return type === 'tcp'
-        ? { private: Number(inner), public: tcpPort + index, type, ip: publicIp }
+        ? { private: Number(inner), public: tcpPort + (inner === '22' ? 0 : index + 1), type, ip: publicIp }
         : { private: Number(inner), public: 60_021 + index, type, ip: '100.65.0.7' };
     }),
   };
