@@ -8,7 +8,7 @@ import { proxyAddress, runpodProxyTemplate } from '../../src/core/fleet/proxyAdd
 import { rankGpus } from '../../src/core/fleet/rankGpus.ts';
 import type { ReadyProgress } from '../../src/core/fleet/waitUntilReady.ts';
 import { defaultWatchdog } from '../../src/core/fleet/watchdog.ts';
-import { Fault } from '../../src/core/kernel/fault.ts';
+import type { Fault } from '../../src/core/kernel/fault.ts';
 import { gpuUtilizationPercent } from '../../src/core/runpod/pod.ts';
 import { openRunpodWorld } from './runpodWorld.ts';
 import type { RunpodWorld } from './runpodWorld.ts';

@@ -110,7 +110,7 @@ async function createOnce(deps: DeployDeps, request: CreatePodRequest): Promise<
   for (let sent = 1; ; sent++) {
     try {
       const pod = await deps.client.createPod(request, deps.life);
-      if (sent > 1) await removeTwins(deps, request.name, pod);
+      if (sent > 1) void removeTwins(deps, request.name, pod);
       return pod;
     } catch (error) {
       throwIfAborted(deps.life);
@@ -147,13 +147,24 @@ async function findByName(deps: DeployDeps, name: string): Promise<Pod | undefin
   }
 }
 
-/** A first create may have taken effect after all: its pod has our unique name, and nobody has used it. */
+/**
+ * The create whose answer was lost may have taken effect after all, and its pod may show up late: it has our unique name,
+ * and nobody has used it. Runs beside the deploy, until no such pod can appear any more.
+ */
 async function removeTwins(deps: DeployDeps, name: string, kept: Pod): Promise<void> {
-  const pods = await deps.client.listPods(deps.life);
-  for (const pod of pods) {
-    if (pod.name !== name || pod.id === kept.id || pod.status === 'TERMINATED') continue;
-    deps.log.warn(`Terminating ${pod.id}, made by a request whose answer was lost`);
-    await terminatePod(deps, pod.id, { young: true }, deps.life);
+  const until = deps.clock.now() + deps.visibleWithinMs;
+  while (!deps.life.aborted && deps.clock.now() < until) {
+    try {
+      await deps.clock.sleep(deps.pollMs * 3, deps.life);
+      const pods = await deps.client.listPods(deps.life);
+      for (const pod of pods) {
+        if (pod.name !== name || pod.id === kept.id || pod.status === 'TERMINATED') continue;
+        deps.log.warn(`Terminating ${pod.id}, made by a request whose answer was lost`);
+        await terminatePod(deps, pod.id, { young: true }, deps.life);
+      }
+    } catch (error) {
+      if (!deps.life.aborted) deps.log.warn(`Looking for a twin of ${kept.id}: ${toFault(error).message}`);
+    }
   }
 }
 
