@@ -22,6 +22,8 @@ export interface Spending {
   readonly day: Spend;
   /** Since the first of the month, local time. */
   readonly month: Spend;
+  /** By pod id: all that this pod has cost so far, as far as it was observed; of pods that the account still has. */
+  readonly pods: ReadonlyMap<string, Spend>;
 }
 
 export interface JobCost {
@@ -37,6 +39,9 @@ export interface JobCost {
    */
   readonly inPodTime: boolean;
 }
+
+/** Written after a newer one, an older listing would look like a clock that was set back. */
+const oldestListingMs = 5 * 60_000;
 
 /**
  * The record of money: append-only, in SQLite, one for all windows. A sum is the pods' time plus the jobs that were
@@ -77,13 +82,15 @@ export class Ledger implements Disposable {
     const nowMs = this.#clock.now();
     try {
       const monthFromMs = startOfMonth(nowMs);
-      const { entries, meters } = await this.#store.view(Math.min(monthFromMs, this.#sessionFromMs));
-      const spends = [...entries, ...openEntries(meters)];
+      const { counted, ofPods, meters } = await this.#store.view(Math.min(monthFromMs, this.#sessionFromMs));
+      const open = openEntries(meters);
+      const spends = [...counted, ...open];
       this.#spending = known(
         {
           session: sumSince(spends, this.#sessionFromMs),
           day: sumSince(spends, startOfDay(nowMs)),
           month: sumSince(spends, monthFromMs),
+          pods: spendByPod([...ofPods, ...open]),
         },
         nowMs,
       );
@@ -108,9 +115,10 @@ export class Ledger implements Disposable {
   /**
    * Accrues the time of every pod that bills, up to `nowMs`: the moment of the listing, which must be complete, since a
    * pod that it lacks is taken for terminated. Each second is billed once however many windows observe. A failed
-   * listing is not passed on: not knowing changes nothing.
+   * listing is not passed on: not knowing changes nothing. A listing from before the machine slept is ignored.
    */
   async observePods(pods: readonly PodSight[], nowMs: number): Promise<void> {
+    if (this.#clock.now() - nowMs > oldestListingMs) return;
     await this.#store.meter((meters) => {
       const steps = stepAll(meters, pods, nowMs);
       return { meters: steps.map((step) => step.meter), entries: steps.flatMap((step) => step.entries) };
@@ -120,13 +128,6 @@ export class Ledger implements Disposable {
       nowMs,
     );
     await this.refresh();
-  }
-
-  /** Cost of a pod since `fromMs`, with what is owed and not closed. */
-  async podSpend(podId: string, fromMs: number): Promise<Spend> {
-    const { entries, meters } = await this.#store.view(fromMs);
-    const own = [...entries, ...openEntries(meters)].filter((entry) => entry.kind === 'pod' && entry.subject === podId);
-    return sumSince(own, fromMs);
   }
 
   /** What the last jobs there cost, in micro-dollars, measured ones only: the input of an estimate. */
@@ -164,6 +165,11 @@ export function sumSince(entries: readonly LedgerEntry[], fromMs: number): Spend
     if (entry.basis === 'estimated') estimatedMicros += entry.micros * part;
   }
   return { micros: Math.round(micros), estimatedMicros: Math.round(estimatedMicros) };
+}
+
+function spendByPod(entries: readonly LedgerEntry[]): ReadonlyMap<string, Spend> {
+  const byPod = Map.groupBy(entries, (entry) => entry.subject);
+  return new Map([...byPod].map(([podId, own]) => [podId, sumSince(own, 0)]));
 }
 
 /** Local midnight, also on the days when the clocks change. */

@@ -45,7 +45,10 @@ export interface Metering {
 }
 
 export interface LedgerView {
-  readonly entries: readonly LedgerEntry[];
+  /** What sums are made of: oldest first, without entries of nothing and without shares of pod time. */
+  readonly counted: readonly LedgerEntry[];
+  /** All entries of the pods that the account still has. */
+  readonly ofPods: readonly LedgerEntry[];
   readonly meters: readonly PodMeter[];
 }
 
@@ -54,7 +57,7 @@ export interface LedgerStore {
   appendJob(entry: LedgerEntry): Promise<boolean>;
   /** Reads all meters and stores what `decide` makes of them, in one transaction: no window's second is billed twice. */
   meter(decide: (meters: readonly PodMeter[]) => Metering): Promise<void>;
-  /** Entries that end after `fromMs`, oldest first, and all meters; one consistent view. */
+  /** `counted` from `fromMs` on; one consistent view. */
   view(fromMs: number): Promise<LedgerView>;
   /** Newest first; for measured rates. */
   recentJobs(backend: string, limit: number): Promise<readonly LedgerEntry[]>;
@@ -94,8 +97,19 @@ export function createLedgerStore(database: Database): LedgerStore {
       }),
     view: (fromMs) =>
       database.read((rows) => ({
-        entries: rows
-          .all(entryRow, 'SELECT * FROM ledger_entry WHERE to_ms >= ? ORDER BY to_ms, id', fromMs)
+        counted: rows
+          .all(
+            entryRow,
+            'SELECT * FROM ledger_entry WHERE to_ms >= ? AND in_pod_time = 0 AND micros <> 0 ORDER BY to_ms, id',
+            fromMs,
+          )
+          .map(toEntry),
+        ofPods: rows
+          .all(
+            entryRow,
+            `SELECT * FROM ledger_entry WHERE kind = 'pod'
+               AND subject IN (SELECT pod_id FROM pod_meter WHERE state <> 'gone') ORDER BY to_ms, id`,
+          )
           .map(toEntry),
         meters: readMeters(rows),
       })),

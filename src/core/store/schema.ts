@@ -28,6 +28,7 @@ export const schemaSteps: readonly string[] = [
     note TEXT
   ) STRICT;
   CREATE INDEX ledger_entry_by_time ON ledger_entry (to_ms);
+  CREATE INDEX ledger_entry_by_subject ON ledger_entry (subject);
   CREATE UNIQUE INDEX ledger_entry_job_once ON ledger_entry (subject, label) WHERE kind = 'job';
   CREATE TRIGGER ledger_entry_is_not_changed BEFORE UPDATE ON ledger_entry
     BEGIN SELECT RAISE(ABORT, 'The ledger is append-only'); END;
