@@ -181,6 +181,23 @@ describe('the fleet against the simulated RunPod', () => {
       assert.deepEqual(await world.records.open(), []);
     });
 
+    it('keeps the name on record when the lost create may still show up and nobody else has capacity', async () => {
+      world.sim.configure({ createLagMs: 600 });
+      world.sim.faults.set({ failure: { kind: 'reset', effect: 'after' }, on: ['createPod'], times: 1 });
+      const create = world.client.createPod.bind(world.client);
+      const client = {
+        ...world.client,
+        createPod: (...args: Parameters<typeof create>) => {
+          if (count('createPod') > 0) world.sim.faults.set({ failure: { kind: 'noCapacity' } });
+          return create(...args);
+        },
+      };
+      await faultOf(world.newService({ adoptWithinMs: 100 }, client).deploy(request, wait, signal), 'noCapacity');
+      assert.equal((await world.records.open()).length, 1);
+      await pause(600);
+      assert.equal((await service.reconcile(signal)).adopted.length, 1);
+    });
+
     it('stops a pod that costs over 10 % more than quoted, and says both prices', async () => {
       const honest = await world.client.listGpuTypes({ cloud: 'COMMUNITY', count: 1 }, signal);
       const price = honest.find(({ id }) => id === cards[0])?.community.usdPerHourMicros ?? 0;

@@ -74,17 +74,18 @@ export async function deployPod(deps: DeployDeps, request: DeployRequest, signal
   throwIfAborted(signal);
   const name = deps.newName();
   const refused: { candidate: GpuCandidate; why: Fault }[] = [];
+  const search: Search = { lost: false };
   await deps.records.intend({ name, requestedAtMs: deps.clock.now() });
   for (const candidate of request.candidates) {
     if (signal.aborted) break;
     let pod: Pod;
     try {
-      pod = await createOnce(deps, createRequest(name, candidate, request));
+      pod = await createOnce(deps, createRequest(name, candidate, request), search);
     } catch (error) {
       const why = toFault(error);
       // What another GPU cannot cure ends the search. Only a proven 'no' may be forgotten.
       if (!passesOn(why)) {
-        if (why.facts.delivered === 'no') await deps.records.forget(name);
+        if (why.facts.delivered === 'no' && !search.lost) await deps.records.forget(name);
         throw why;
       }
       deps.log.info(`${candidate.name} (${candidate.cloud}): ${why.message}`);
@@ -92,6 +93,7 @@ export async function deployPod(deps: DeployDeps, request: DeployRequest, signal
       continue;
     }
     await deps.records.own(name, pod.id);
+    if (search.lost) void removeTwins(deps, name, pod);
     if (signal.aborted) {
       await terminatePod(deps, pod.id, { young: true }, deps.life);
       await deps.records.forget(name);
@@ -100,18 +102,21 @@ export async function deployPod(deps: DeployDeps, request: DeployRequest, signal
     await assertQuoted(deps, pod, candidate);
     return { pod, candidate, refused };
   }
-  await deps.records.forget(name);
+  if (!search.lost) await deps.records.forget(name);
   throwIfAborted(signal);
   throw allRefused(request, refused);
 }
 
+/** Set once an answer was lost and no pod has shown up: one may still do so. */
+interface Search {
+  lost: boolean;
+}
+
 /** One POST per certain outcome: an answer that was lost is looked for by name before anything is sent again. */
-async function createOnce(deps: DeployDeps, request: CreatePodRequest): Promise<Pod> {
+async function createOnce(deps: DeployDeps, request: CreatePodRequest, search: Search): Promise<Pod> {
   for (let sent = 1; ; sent++) {
     try {
-      const pod = await deps.client.createPod(request, deps.life);
-      if (sent > 1) void removeTwins(deps, request.name, pod);
-      return pod;
+      return await deps.client.createPod(request, deps.life);
     } catch (error) {
       throwIfAborted(deps.life);
       const fault = toFault(error);
@@ -119,6 +124,7 @@ async function createOnce(deps: DeployDeps, request: CreatePodRequest): Promise<
       deps.log.warn(`The answer to creating ${request.name} was lost (${fault.message}); looking for the pod`);
       const pod = await findByName(deps, request.name);
       if (pod !== undefined) return pod;
+      search.lost = true;
       if (sent === 2) throw fault;
     }
   }
