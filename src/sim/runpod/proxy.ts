@@ -149,6 +149,10 @@ export function createProxy(deps: {
       }
     },
     upgrade: (req, socket, head) => {
+      sockets.add(socket);
+      socket.on('close', () => sockets.delete(socket));
+      // node:http has let go of the socket: without a listener a reset by the client would end the process.
+      socket.on('error', () => socket.destroy());
       const entry = deps.record(req, 'proxy', true);
       entry.operation = 'proxy';
       const found = target(req);
@@ -163,12 +167,10 @@ export function createProxy(deps: {
       const refusal = broken?.status ?? ('to' in found ? undefined : found.refuse);
       if (refusal !== undefined || !('to' in found)) {
         entry.status = refusal ?? 502;
-        socket.end(rawReply(refusal ?? 502));
+        socket.end(rawReply(refusal ?? 502), () => socket.destroy());
         return;
       }
       entry.status = 101;
-      sockets.add(socket);
-      socket.on('close', () => sockets.delete(socket));
       cutLater(socket, found.podId);
       forward(req, found);
       found.to.upgrade(req, socket, head);
