@@ -56,7 +56,8 @@ describe('Gemini client: images', () => {
   it('sends input images inline', async () => {
     const first = await world.client.generateImage(order, never);
     const images = [{ bytes: first.bytes, mimeType: first.mimeType }];
-    await world.client.generateImage({ ...order, images }, never);
+    const edited = await world.client.generateImage({ ...order, aspectRatio: undefined, images }, never);
+    assert.deepEqual(edited.size, first.size, 'without a ratio the input image decides');
     const body = paid()[1]?.body as { contents: { parts: { inlineData?: { data: string } }[] }[] };
     assert.equal(body.contents[0]?.parts[1]?.inlineData?.data, Buffer.from(first.bytes).toString('base64'));
   });

@@ -25,7 +25,8 @@ export interface InputImage {
 export interface GeminiImageOrder {
   readonly model: string;
   readonly prompt: string;
-  readonly aspectRatio: string;
+  /** Undefined = as the input image is */
+  readonly aspectRatio: string | undefined;
   readonly imageSize: ImageSize;
   /** 32-bit signed. The API takes it and promises nothing. */
   readonly seed: number | undefined;
@@ -230,7 +231,10 @@ function imageBody(order: GeminiImageOrder): object {
     generationConfig: {
       responseModalities: ['IMAGE'],
       ...(order.seed === undefined ? {} : { seed: order.seed }),
-      imageConfig: { aspectRatio: order.aspectRatio, imageSize: order.imageSize },
+      imageConfig: {
+        ...(order.aspectRatio === undefined ? {} : { aspectRatio: order.aspectRatio }),
+        imageSize: order.imageSize,
+      },
     },
   };
 }

@@ -52,13 +52,23 @@ export function readImageOrder(modelId: string, version: string, body: unknown, 
   if (inputImages.length > model.maxInputImages) {
     throw refuse(400, `Too many images: ${inputImages.length}, the maximum is ${model.maxInputImages}.`);
   }
-  return { model, prompt, inputImages, ...readImageConfig(model, config), thoughtTokens: readThinking(model, config) };
+  return {
+    model,
+    prompt,
+    inputImages,
+    ...readImageConfig(model, config, inputImages[0]),
+    thoughtTokens: readThinking(model, config),
+  };
 }
 
-function readImageConfig(model: ImageModel, config: Json): Pick<ImageOrder, 'ratio' | 'size' | 'seed'> {
+function readImageConfig(
+  model: ImageModel,
+  config: Json,
+  inputImage: Uint8Array | undefined,
+): Pick<ImageOrder, 'ratio' | 'size' | 'seed'> {
   const image = record(config.imageConfig ?? {}, 'image_config must be an object.');
   rejectUnknown(image, ['aspectRatio', 'imageSize'], 'generation_config.image_config');
-  const ratio = image.aspectRatio ?? '1:1';
+  const ratio = image.aspectRatio ?? ratioOf(inputImage, model.ratios);
   if (typeof ratio !== 'string' || !model.ratios.includes(ratio)) {
     throw refuse(400, `Invalid aspect ratio ${JSON.stringify(ratio)}. Supported: ${model.ratios.join(', ')}.`);
   }
@@ -69,6 +79,17 @@ function readImageConfig(model: ImageModel, config: Json): Pick<ImageOrder, 'rat
     throw refuse(400, `Invalid value at 'generation_config.seed' (TYPE_INT32), ${JSON.stringify(seed)}`);
   }
   return { ratio, size, seed };
+}
+
+/** Without a ratio the input image decides (SDK documentation of aspectRatio); only PNGs are measured here. */
+function ratioOf(image: Uint8Array | undefined, ratios: readonly string[]): string {
+  if (image === undefined || !hasPngSignature(image)) return '1:1';
+  const { width, height } = decode(image);
+  const distance = (ratio: string): number => {
+    const { width: w, height: h } = imagePixels(ratio, '1K');
+    return Math.abs(Math.log((width * h) / (height * w)));
+  };
+  return [...ratios].sort((a, b) => distance(a) - distance(b))[0] ?? '1:1';
 }
 
 /** 900 is recorded for the default level; the other two are our guess. */
