@@ -29,13 +29,15 @@ export interface Running {
 }
 
 /** A simulated ComfyUI on a port of its own. */
-export async function startSim(options: Partial<ComfySimOptions> & { scale?: number } = {}): Promise<Running> {
-  const { scale = 50, ...rest } = options;
+export async function startSim(
+  options: Partial<ComfySimOptions> & { scale?: number; cpu?: boolean } = {},
+): Promise<Running> {
+  const { scale = 50, cpu = false, ...rest } = options;
   const sim = createComfySim({
     profile: '0.33.0',
     time: scaledTime(scale),
     seed: 7,
-    gpu: { name: 'NVIDIA GeForce RTX 3090', vramBytes: 24 * 1024 ** 3, speed: 1 },
+    ...(!cpu && { gpu: { name: 'NVIDIA GeForce RTX 3090', vramBytes: 24 * 1024 ** 3, speed: 1 } }),
     ...rest,
   });
   const server = createServer((request, response) => sim.handle(request, response));

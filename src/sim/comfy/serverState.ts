@@ -18,6 +18,13 @@ export interface ServerProcess {
   counter: number;
 }
 
+/** A file of the front-end's own storage. Times are simulated ms since the epoch. */
+export interface UserFile {
+  bytes: Buffer;
+  modifiedMs: number;
+  createdMs: number;
+}
+
 /** Everything that routes need. `process` changes when the server restarts; disks and settings stay. */
 export interface ServerState extends ValidationWorld {
   time: SimTime;
@@ -32,7 +39,7 @@ export interface ServerState extends ValidationWorld {
   process: ServerProcess;
   packs: readonly string[];
   shelf: ModelShelf;
-  userdata: Map<string, { text: Buffer; modifiedMs: number; createdMs: number }>;
+  userdata: Map<string, UserFile>;
   settings: Map<string, Json>;
   features(): JsonObject;
   /** The process dies and comes back (the `acceptThenDie` fault). */

@@ -84,6 +84,14 @@ export class ModelShelf {
     return [...new Set([...(this.#models[folder] ?? []), ...saved])].sort();
   }
 
+  /** The directories behind a folder key, as a server installed at `/ComfyUI` has them. */
+  paths(folder: string): string[] {
+    if (folder === 'custom_nodes' || folder === 'datasets') return [`/ComfyUI/${folder}`];
+    if (folder === 'VHS_video_formats') return [];
+    const alsoSaved = ['checkpoints', 'loras', 'vae', 'text_encoders', 'diffusion_models'];
+    return [`/ComfyUI/models/${folder}`, ...(alsoSaved.includes(folder) ? [`/ComfyUI/output/${folder}`] : [])];
+  }
+
   lists(): Lists {
     return {
       traits: this.#traits,

@@ -29,6 +29,11 @@ export class Reply {
     this.#send(status, { 'Content-Length': '0' }, Buffer.alloc(0));
   }
 
+  noContent(): void {
+    this.response.writeHead(204, { Server: SERVER });
+    this.response.end();
+  }
+
   /** What an exception in a handler becomes. */
   trouble(): void {
     this.text(500, '500 Internal Server Error\n\nServer got itself in trouble');
