@@ -14,7 +14,7 @@ export const defaultWatchdog: WatchdogSettings = { idleSeconds: 900, bootSeconds
  * but what RunPod's image has: curl or python3, and the pod-scoped key that RunPod puts into the environment.
  *
  * Environment: RUNPOD_POD_ID, RUNPOD_API_KEY (RunPod's own), PODRELAY_IDLE_SECONDS, PODRELAY_BOOT_SECONDS;
- * for tests and other set-ups PODRELAY_COMFY_URL, PODRELAY_POLL_SECONDS and RUNPOD_API_BASE_URL.
+ * for tests and other set-ups PODRELAY_COMFY_URL, PODRELAY_POLL_SECONDS, PODRELAY_RETRY_SECONDS and RUNPOD_API_BASE_URL.
  *
  * Busy is a queue with something in it, or a GPU under load (training, another program). Silence of a ComfyUI that has
  * answered before counts as idle: a crashed server must not hold a GPU. Time is the machine's up-time, which no clock
@@ -74,7 +74,7 @@ limited() {
 }
 
 stop_pod() {
-  wait=5
+  wait=\${PODRELAY_RETRY_SECONDS:-5}
   while :; do
     if command -v runpodctl > /dev/null 2>&1; then
       if limited runpodctl stop pod "$RUNPOD_POD_ID" || limited runpodctl pod stop "$RUNPOD_POD_ID"; then
