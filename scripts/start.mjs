@@ -8,6 +8,7 @@ import path from 'node:path';
 import { ensureToolchain, root } from './bootstrap.mjs';
 
 await ensureToolchain();
+build();
 
 const checking = process.env.PODRELAY_START_CHECK === '1';
 const cache = path.join(root, '.vscode-test');
@@ -16,7 +17,6 @@ const temporary = checking ? mkdtempSync(path.join(tmpdir(), 'podrelay-start-'))
 const home = temporary ?? process.env.PODRELAY_START_HOME ?? cache;
 const preferredPort = 47_180;
 
-build();
 const { findHost, hasDisplay } = await import('../test/host/runner/findHost.ts');
 const workspace = prepareWorkspace();
 const sample = path.join(workspace, 'text-to-image.json');

@@ -9,9 +9,17 @@ import { visitWorkbench, type Workbench } from './workbench.ts';
 const root = path.resolve(import.meta.dirname, '..', '..');
 
 describe('npm start', () => {
-  let home: string;
+  let home = '';
   let starting: ChildProcess | undefined;
   let workbench: Workbench | undefined;
+
+  // A test run that is cut short must not leave a server behind.
+  const endNow = () => {
+    starting?.kill('SIGTERM');
+    if (home !== '') rmSync(home, { recursive: true, force: true, maxRetries: 5 });
+  };
+  before(() => process.once('exit', endNow));
+  after(() => process.removeListener('exit', endNow));
 
   beforeEach(() => {
     home = mkdtempSync(path.join(tmpdir(), 'podrelay-start-'));

@@ -53,7 +53,9 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
     mkdirSync(path.dirname(file), { recursive: true });
     writeFileSync(file, content);
   }
-  const undo: (() => unknown)[] = [() => rmSync(workspace, { recursive: true, force: true, maxRetries: 5 })];
+  const removeWorkspace = () => rmSync(workspace, { recursive: true, force: true, maxRetries: 5 });
+  process.once('exit', removeWorkspace);
+  const undo: (() => unknown)[] = [removeWorkspace, () => process.removeListener('exit', removeWorkspace)];
   const close = async () => {
     for (const step of undo.splice(0).reverse()) await step();
   };

@@ -77,11 +77,15 @@ export async function startServerHost(options: ServerHostOptions): Promise<Serve
     detached: process.platform !== 'win32',
   });
   const ended = new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
-  const endNow = () => endGroup(child, 'SIGKILL');
-  process.once('exit', endNow);
   const removeData = () => {
     if (options.dataFolder === undefined) rmSync(dataFolder, { recursive: true, force: true, maxRetries: 5 });
   };
+  // For a process that ends without closing: a signal, a failed assertion, a library's own exit.
+  const endNow = () => {
+    endGroup(child, 'SIGKILL');
+    removeData();
+  };
+  process.once('exit', endNow);
   const close = async () => {
     endGroup(child, 'SIGTERM');
     const patience = setTimeout(() => endGroup(child, 'SIGKILL'), 3_000);

@@ -35,7 +35,14 @@ async function runTestsInServer(): Promise<number> {
     settings: userSettings(flagValue('user-data-dir')),
     workspaceTrust: !process.argv.includes('--disable-workspace-trust'),
   });
-  browser = await chromium.launch({ executablePath: ensureChromium(), args: [...chromiumArgs] });
+  browser = await chromium.launch({
+    executablePath: ensureChromium(),
+    args: [...chromiumArgs],
+    // Its own handlers would end this process before the server and its data are cleared away.
+    handleSIGINT: false,
+    handleSIGTERM: false,
+    handleSIGHUP: false,
+  });
   const page = await browser.newPage();
   const verdict = new Promise<number>((resolve, reject) => {
     setTimeout(
@@ -74,7 +81,7 @@ async function cleanUp(): Promise<void> {
   if (ownFolder !== undefined) rmSync(ownFolder, { recursive: true, force: true });
 }
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(signal, () => void cleanUp().finally(() => process.exit(1)));
 }
 let code = 1;
