@@ -1,6 +1,10 @@
 /** Every id that package.json and the code share. `manifest.test.ts` holds the two to each other. */
 export const commands = {
   runWorkflow: 'podrelay.workflow.run',
+  generateFromPrompt: 'podrelay.prompt.generate',
+  generateFromSelection: 'podrelay.selection.generate',
+  repeatLast: 'podrelay.job.repeat',
+  cancelJob: 'podrelay.job.cancel',
   checkBackends: 'podrelay.backends.check',
   chooseBackend: 'podrelay.backends.choose',
   useAllBackends: 'podrelay.backends.useAll',
@@ -9,6 +13,8 @@ export const commands = {
   switchOnBackend: 'podrelay.backend.switchOn',
   switchOffBackend: 'podrelay.backend.switchOff',
   openComfy: 'podrelay.comfy.open',
+  showMenu: 'podrelay.status.open',
+  showViews: 'podrelay.views.open',
   openSettings: 'podrelay.settings.open',
   showLog: 'podrelay.log.show',
 } as const;
@@ -26,6 +32,10 @@ export type ViewId = (typeof views)[keyof typeof views];
 export const contextKeys = {
   /** 'listed' | 'notSetUp': which welcome text the empty Backends view shows. */
   backendsState: 'podrelay.backendsState',
+  /** A job runs. */
+  running: 'podrelay.running',
+  /** A job has run in this window. */
+  hasLast: 'podrelay.hasLast',
 } as const;
 export type ContextKey = (typeof contextKeys)[keyof typeof contextKeys];
 

@@ -49,7 +49,7 @@ export function openSession({ context, log, channel, settings, place }: SessionO
       ...core,
       settings: settings.current,
       onDidChangeSetup: onDidChange,
-      isSetUp: () => place.demo !== undefined,
+      isDemo: place.demo !== undefined,
       localComfyUrl: () => place.addresses.localComfyUrl,
       clock: systemClock,
       log,

@@ -1,25 +1,34 @@
 import * as vscode from 'vscode';
-import { commands, settingPrefix } from '../contract.ts';
+import { commands, settingPrefix, viewContainer } from '../contract.ts';
 import type { BackendManager } from '../core/backends/backendManager.ts';
+import { isActive } from '../core/fleet/podFilter.ts';
+import type { PodService } from '../core/fleet/podService.ts';
 import type { JobRunner } from '../core/jobs/jobRunner.ts';
+import type { KeyRing } from '../core/keyRing.ts';
 import type { Event } from '../core/kernel/event.ts';
 import type { Lifetime } from '../core/kernel/lifetime.ts';
 import type { Clock, Log } from '../core/kernel/ports.ts';
 import type { Settings } from '../core/settings.ts';
 import { backendCommands } from './commands/backendCommands.ts';
+import { jobCommands } from './commands/jobCommands.ts';
 import { registerCommands } from './commands/runCommand.ts';
-import { runWorkflow } from './commands/runWorkflow.ts';
+import type { Command } from './commands/runCommand.ts';
+import { statusMenu } from './commands/statusMenu.ts';
+import { JobStarter } from './jobs/jobStarter.ts';
+import type { Spending } from './moneySnapshot.ts';
 import { registerStatusBar } from './statusBar.ts';
 import { registerBackendsView } from './trees/backendsView.ts';
 
 export interface UiServices {
+  readonly keys: KeyRing;
+  readonly pods: PodService;
   readonly backends: BackendManager;
   readonly jobs: JobRunner;
+  readonly ledger?: Spending;
   readonly settings: () => Settings;
   /** Settings, keys or addresses changed. */
   readonly onDidChangeSetup: Event<unknown>;
-  /** True in the demo, and once a key or an address was set. */
-  readonly isSetUp: () => boolean;
+  readonly isDemo: boolean;
   /** Empty = none. */
   readonly localComfyUrl: () => string;
   readonly clock: Clock;
@@ -29,35 +38,48 @@ export interface UiServices {
 
 /** Views, commands and the status bar. Registers only: nothing is asked before a view opens or a command runs. */
 export function registerUi(services: UiServices, life: Lifetime): void {
-  const { backends, jobs, channel, log } = services;
+  const { jobs, keys, pods, log, ledger, settings } = services;
+  const hasRunpodKey = (): boolean => keys.has('runpodApiKey');
+  const isSetUp = (): boolean => services.isDemo || hasRunpodKey() || keys.has('geminiApiKey');
+  const activePods = (): number => (pods.lastSeen?.pods ?? []).filter(isActive).length;
+  const starter = new JobStarter({ jobs, settings, prepare: () => keys.load() });
+
   registerCommands(
     [
-      {
-        id: commands.runWorkflow,
-        failure: vscode.l10n.t('The workflow could not be run'),
-        run: ([file], signal) => runWorkflow(jobs, signal, file instanceof vscode.Uri ? file : undefined),
-      },
-      {
-        id: commands.showLog,
-        failure: vscode.l10n.t('The log could not be shown'),
-        run: () => Promise.resolve(channel.show()),
-      },
-      {
-        id: commands.openSettings,
-        failure: vscode.l10n.t('The settings could not be opened'),
-        run: ([query]) =>
-          Promise.resolve(
-            vscode.commands.executeCommand(
-              'workbench.action.openSettings',
-              settingPrefix + (typeof query === 'string' ? query : ''),
-            ),
-          ),
-      },
+      ...windowCommands(services),
       ...backendCommands(services),
+      ...jobCommands({ jobs, starter }),
+      statusMenu({ jobs, activePods }),
     ],
     log,
     life,
   );
-  registerBackendsView(services, life);
-  registerStatusBar(backends, life);
+  registerBackendsView({ ...services, isSetUp, prepare: () => keys.load() }, life);
+  registerStatusBar({ ...services, ledger, hasRunpodKey }, life);
+  // Which keys are set is asked of the editor, not of the network; until it is known they count as set.
+  void keys.load().catch((error: unknown) => log.warn(`The keys could not be read: ${String(error)}`));
+}
+
+function windowCommands({ channel }: UiServices): readonly Command[] {
+  return [
+    {
+      id: commands.showLog,
+      failure: vscode.l10n.t('The log could not be shown'),
+      run: () => Promise.resolve(channel.show()),
+    },
+    {
+      id: commands.showViews,
+      failure: vscode.l10n.t('The views could not be shown'),
+      run: async () => vscode.commands.executeCommand(`workbench.view.extension.${viewContainer}`),
+    },
+    {
+      id: commands.openSettings,
+      failure: vscode.l10n.t('The settings could not be opened'),
+      run: async ([query]) =>
+        vscode.commands.executeCommand(
+          'workbench.action.openSettings',
+          settingPrefix + (typeof query === 'string' ? query : ''),
+        ),
+    },
+  ];
 }

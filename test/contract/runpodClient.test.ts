@@ -260,6 +260,25 @@ describe("a pod's log against the simulator", () => {
     );
   });
 
+  it('takes a long silence for a dead connection and resumes; a quiet pod is no failure', async () => {
+    world.sim.faults.set({ failure: { kind: 'strangeLog', with: 'silent' } });
+    const patient = world.newClient({ logSilenceMs: 100 });
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(new Fault('cancelled', 'enough')), 2_500);
+    const work = (async () => {
+      for await (const _ of patient.streamLogs(podId, {}, stop.signal)) assert.fail('it is silent');
+    })();
+    await faultOf(work, 'cancelled');
+    assert.ok(world.sim.requests.filter(({ operation }) => operation === 'getPodLogs').length >= 2);
+  });
+
+  it('ends when the pod is gone, and not before', async () => {
+    const texts: string[] = [];
+    setTimeout(() => void world.client.deletePod(podId, world.signal), 200);
+    for await (const line of world.client.streamLogs(podId, {}, world.signal)) texts.push(line.text);
+    assert.equal(texts.at(-1), 'remove container');
+  });
+
   it('ends with a Fault for an unknown pod', async () => {
     const work = (async () => {
       for await (const _ of world.client.streamLogs('nosuchpod', {}, world.signal)) assert.fail('a line from nowhere');

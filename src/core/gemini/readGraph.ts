@@ -63,7 +63,8 @@ export function usesOf(graph: WorkflowGraph, id: string, active: readonly string
 }
 
 const valueNames = ['value', 'int', 'float', 'number', 'seed', 'noise_seed', 'Number'];
-const deepest = 32;
+/** Chains of nodes that only pass a number on are short. */
+const deepest = 6;
 
 /** A number that stands in the input or in a node that only holds one. */
 export function numberOf(graph: WorkflowGraph, value: unknown, depth = 0): number | undefined {
@@ -102,14 +103,17 @@ function exactInteger(value: unknown): bigint | undefined {
 
 const textNames = ['text', 'prompt', 'value', 'string', 'string_a', 'string_b', 'text_a', 'text_b', 'text1', 'text2'];
 
+/** Visits of nodes until the reading of one text is given up: joins of joins grow without bound. */
+const textVisits = 200;
+
 /** Words that stand in the input, or in nodes that hold or join them. Undefined = there are none to be read. */
-export function textOf(graph: WorkflowGraph, value: unknown, depth = 0): string | undefined {
+export function textOf(graph: WorkflowGraph, value: unknown, left = { visits: textVisits }): string | undefined {
   if (typeof value === 'string') return value;
   const node = graph[linkOf(value)?.id ?? ''];
-  if (node === undefined || depth > deepest) return undefined;
+  if (node === undefined || left.visits-- <= 0) return undefined;
   const { delimiter } = node.inputs;
   const parts = textNames.flatMap((name) => {
-    const found = name in node.inputs ? textOf(graph, node.inputs[name], depth + 1) : undefined;
+    const found = name in node.inputs ? textOf(graph, node.inputs[name], left) : undefined;
     return found === undefined ? [] : [found];
   });
   return parts.length === 0 ? undefined : parts.join(typeof delimiter === 'string' ? delimiter : ' ');

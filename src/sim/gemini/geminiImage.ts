@@ -4,7 +4,9 @@ import { flatJpeg } from './flatJpeg.ts';
 import type { GeminiFaults } from './geminiFaults.ts';
 import { imageModels, imagePixels, modelRecord, videoModels } from './geminiModels.ts';
 import type { ImageModel, ImageSize } from './geminiModels.ts';
+import { layOver } from './layOver.ts';
 import { encodePng, hashText, paintLandscape } from './paintPng.ts';
+import { stamp } from './stamp.ts';
 
 export interface ImageOrder {
   readonly model: ImageModel;
@@ -150,6 +152,9 @@ export async function paintPicture(order: ImageOrder, faults: GeminiFaults, salt
   if (format === 'image/jpeg') return { bytes: flatJpeg(width, height), mimeType: format };
   const base = `${order.model.id}|${order.prompt}|${order.ratio}|${order.seed ?? 'any'}`;
   const pixels = paintLandscape(width, height, hashText(repeatable ? base : `${base}|${salt}`));
+  const [first] = order.inputImages;
+  if (first !== undefined) layOver(pixels, width, height, first);
+  stamp(pixels, width, height, 'simulated');
   return { bytes: await encodePng(pixels, width, height, paddingBytes), mimeType: format };
 }
 

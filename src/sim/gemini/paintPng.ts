@@ -1,6 +1,5 @@
 import { crc32, deflate } from 'node:zlib';
 import { promisify } from 'node:util';
-import { stamp } from './stamp.ts';
 
 const compress = promisify(deflate);
 
@@ -77,7 +76,6 @@ export function paintLandscape(width: number, height: number, seed: number): Uin
       }
     }
   }
-  stamp(pixels, width, height, 'simulated');
   return pixels;
 }
 

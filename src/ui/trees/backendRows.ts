@@ -54,6 +54,10 @@ export function stateOf({ ready, health, breaker, checking }: BackendStatus): Ba
   return health.value.state;
 }
 
+export function backendIcon(state: BackendState): RowIcon {
+  return icons[state];
+}
+
 function backendRow(status: BackendStatus, scene: BackendScene): Row {
   const { backend } = status;
   const state = stateOf(status);

@@ -20,6 +20,8 @@ export interface BackendsViewServices {
   readonly onDidChangeSetup: Event<unknown>;
   /** True in the demo, and once a key or an address was set. */
   readonly isSetUp: () => boolean;
+  /** Called before a check: what decisions need and is not known yet. */
+  readonly prepare: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -34,12 +36,17 @@ export function registerBackendsView(services: BackendsViewServices, life: Lifet
     setContext(contextKeys.backendsState, backendsState(scene));
     return backendRows(scene);
   };
-  const refresh = (signal: AbortSignal): Promise<unknown> => backends.checkAll(signal);
+  const refresh = async (signal: AbortSignal): Promise<void> => {
+    await services.prepare();
+    await backends.checkAll(signal);
+  };
   const changes = [backends.onDidChange, services.onDidChangeSetup, vscode.workspace.onDidGrantWorkspaceTrust];
   registerTree({ view: views.backends, rows, changes, refresh, refreshMs: checkEveryMs, clock, log }, life);
 }
 
-export function backendScene(services: Omit<BackendsViewServices, 'log' | 'onDidChangeSetup'>): BackendScene {
+export function backendScene(
+  services: Omit<BackendsViewServices, 'log' | 'onDidChangeSetup' | 'prepare'>,
+): BackendScene {
   const { backends, settings, clock } = services;
   const now = settings();
   const tierOrNone = (value: Tier | 'none'): Tier | undefined => (value === 'none' ? undefined : value);

@@ -1,0 +1,123 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import path from 'node:path';
+import * as z from 'zod/mini';
+import { Emitter } from '../core/kernel/event.ts';
+import type { Disposable } from '../core/kernel/event.ts';
+import { Fault, throwIfAborted } from '../core/kernel/fault.ts';
+import type { Log, SecretId } from '../core/kernel/ports.ts';
+import type { Place } from './place.ts';
+
+const greeting = z.object({
+  addresses: z.object({
+    localComfyUrl: z.string(),
+    runpodApiUrl: z.string(),
+    podProxyUrl: z.string(),
+    geminiUrl: z.string(),
+  }),
+  runpodApiKey: z.string(),
+  geminiApiKey: z.string(),
+  podId: z.string(),
+});
+const answer = z.object({ id: z.number(), error: z.optional(z.string()) });
+
+export interface Demo extends Disposable {
+  readonly place: Place;
+}
+
+export interface DemoOptions {
+  readonly extensionPath: string;
+  readonly storageFolder: string;
+  readonly log: Log;
+  /** The simulator ended by itself. */
+  readonly onDidEnd: () => void;
+}
+
+const startTimeoutMs = 15_000;
+
+/**
+ * Starts the simulator as a process beside the editor and gives its addresses and keys: the person's own keys are not
+ * read, and what the demo records goes to a folder of its own. The process ends with its standard input.
+ */
+export async function startDemo(options: DemoOptions, signal: AbortSignal): Promise<Demo> {
+  throwIfAborted(signal);
+  const program = path.join(options.extensionPath, 'dist', 'sim', 'cli.js');
+  const child = spawn(process.execPath, [program], {
+    env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' },
+    stdio: ['pipe', 'pipe', 'pipe'],
+    windowsHide: true,
+  });
+  const waiting = new Map<number, { resolve: () => void; reject: (fault: Fault) => void }>();
+  let next = 1;
+  let stopped = false;
+  let errorText = '';
+  child.stderr.on('data', (chunk: Buffer) => (errorText = (errorText + chunk.toString()).slice(-2_000)));
+  // A simulator that is gone already must not bring the editor's process down with an EPIPE.
+  child.stdin.on('error', () => undefined);
+
+  const dispose = (): void => {
+    stopped = true;
+    child.stdin.end();
+    child.kill();
+  };
+  const first = Promise.withResolvers<z.infer<typeof greeting>>();
+  const fail = (why: string): void => {
+    const fault = new Fault('unavailable', `The demo could not start: ${why}`, {
+      nextStep: 'The log has the details.',
+    });
+    first.reject(fault);
+    for (const { reject } of waiting.values()) reject(fault);
+    waiting.clear();
+  };
+  child.on('error', (error) => fail(error.message));
+  child.on('exit', (code) => {
+    if (stopped) return;
+    options.log.error(`The simulator ended (${code ?? 'by a signal'}): ${errorText}`);
+    fail(`it ended with ${code ?? 'a signal'}`);
+    options.onDidEnd();
+  });
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const json: unknown = JSON.parse(line);
+    const hello = greeting.safeParse(json);
+    if (hello.success) return first.resolve(hello.data);
+    const reply = answer.parse(json);
+    const asked = waiting.get(reply.id);
+    waiting.delete(reply.id);
+    if (reply.error === undefined) asked?.resolve();
+    else asked?.reject(new Fault('bug', reply.error));
+  });
+
+  const timer = setTimeout(() => fail('no answer within 15 s'), startTimeoutMs);
+  const cancel = (): void => first.reject(signal.reason);
+  signal.addEventListener('abort', cancel, { once: true });
+  try {
+    const { addresses, runpodApiKey, geminiApiKey, podId } = await first.promise;
+    const keys: Readonly<Record<SecretId, string>> = { runpodApiKey, geminiApiKey };
+    const never = new Emitter<SecretId>();
+    const ask = (request: object): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const id = next++;
+        waiting.set(id, { resolve, reject });
+        child.stdin.write(`${JSON.stringify({ ...request, id })}\n`);
+      });
+    return {
+      dispose,
+      place: {
+        addresses,
+        secrets: { get: (id) => Promise.resolve(keys[id]), onDidChange: never.event },
+        storeFolder: path.join(options.storageFolder, 'demo'),
+        podId: () => podId,
+        demo: {
+          setLocal: (on) => ask({ do: 'setLocal', on }),
+          setCloud: (on) => ask({ do: 'setCloud', on }),
+        },
+      },
+    };
+  } catch (error) {
+    dispose();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', cancel);
+  }
+}

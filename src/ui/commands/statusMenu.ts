@@ -1,0 +1,33 @@
+import * as vscode from 'vscode';
+import { commands } from '../../contract.ts';
+import type { CommandId } from '../../contract.ts';
+import type { JobRunner } from '../../core/jobs/jobRunner.ts';
+import type { Command } from './runCommand.ts';
+
+export interface StatusMenuServices {
+  readonly jobs: JobRunner;
+  readonly activePods: () => number;
+}
+
+/** What a click on the status bar item offers. */
+export function statusMenu({ jobs, activePods }: StatusMenuServices): Command {
+  const item = (label: string, id: CommandId, description = '') => ({ label, description, id });
+  return {
+    id: commands.showMenu,
+    failure: vscode.l10n.t('The menu could not be shown'),
+    run: async () => {
+      const running = jobs.running().length;
+      const pods = activePods();
+      const items = [
+        item(vscode.l10n.t('$(wand) Generate from Prompt…'), commands.generateFromPrompt),
+        ...(running > 0 ? [item(vscode.l10n.t('$(stop-circle) Cancel Job'), commands.cancelJob, String(running))] : []),
+        item(vscode.l10n.t('$(list-selection) Choose Backend…'), commands.chooseBackend),
+        item(vscode.l10n.t('$(refresh) Check Backends Now'), commands.checkBackends),
+        item(vscode.l10n.t('$(server) Show Backends and Pods'), commands.showViews, pods > 0 ? `${pods} running` : ''),
+        item(vscode.l10n.t('$(output) Show Log'), commands.showLog),
+      ];
+      const chosen = await vscode.window.showQuickPick(items, { title: 'PodRelay' });
+      if (chosen !== undefined) await vscode.commands.executeCommand(chosen.id);
+    },
+  };
+}

@@ -1,0 +1,104 @@
+import { randomInt, randomUUID } from 'node:crypto';
+import * as vscode from 'vscode';
+import { contextKeys } from '../../contract.ts';
+import type { JobProgress } from '../../core/backends/backend.ts';
+import type { Workflow } from '../../core/comfy/workflow.ts';
+import { mediaOf } from '../../core/generate/mediaOf.ts';
+import { withFreshSeeds } from '../../core/generate/withFreshSeeds.ts';
+import type { JobOutcome, JobRunner } from '../../core/jobs/jobRunner.ts';
+import { Fault } from '../../core/kernel/fault.ts';
+import type { Settings } from '../../core/settings.ts';
+import { withProgress } from '../withProgress.ts';
+import { setContext } from '../setContext.ts';
+import { dotted } from '../trees/row.ts';
+import { outcomeText } from './outcomeText.ts';
+
+export interface JobStarterServices {
+  readonly jobs: JobRunner;
+  readonly settings: () => Settings;
+  /** Called before a job starts: what decisions need and is not known yet. */
+  readonly prepare: () => Promise<void>;
+}
+
+export interface WantedJob {
+  /** Shown while it runs. */
+  readonly label: string;
+  readonly workflow: Workflow;
+}
+
+/** Starts jobs with progress and cancel, opens what they made and says what is worth saying: one message a job. */
+export class JobStarter {
+  readonly #services: JobStarterServices;
+  #last: WantedJob | undefined;
+
+  constructor(services: JobStarterServices) {
+    this.#services = services;
+  }
+
+  /** @throws Fault */
+  async start(wanted: WantedJob, signal: AbortSignal): Promise<JobOutcome> {
+    if (!vscode.workspace.isTrusted) {
+      throw new Fault('rejected', 'This workspace is not trusted', {
+        nextStep: vscode.l10n.t('Trust the workspace to run workflows.'),
+      });
+    }
+    const { jobs, settings, prepare } = this.#services;
+    this.#last = wanted;
+    setContext(contextKeys.hasLast, true);
+    await prepare();
+    const { label, workflow } = wanted;
+    const localOnly = settings()['privacy.localOnly'];
+    const request = { id: randomUUID(), label, workflow, media: mediaOf(workflow), localOnly };
+    const outcome = await withProgress(`PodRelay: ${label}`, signal, (report, at) =>
+      jobs.run(request, (progress) => report({ message: progressLine(progress), ...fractionOf(progress) }), at),
+    );
+    await openFirst(outcome);
+    tell(outcome);
+    return outcome;
+  }
+
+  /** The last job of this window with other seeds. */
+  async repeatLast(signal: AbortSignal): Promise<JobOutcome> {
+    if (this.#last === undefined) {
+      throw new Fault('rejected', 'Nothing has run in this window yet', {
+        nextStep: vscode.l10n.t('Generate from a prompt, or run a workflow.'),
+      });
+    }
+    return this.repeat(this.#last, signal);
+  }
+
+  async repeat({ label, workflow }: WantedJob, signal: AbortSignal): Promise<JobOutcome> {
+    return this.start({ label, workflow: withFreshSeeds(workflow, newSeed) }, signal);
+  }
+}
+
+/** Of 48 bits: every ComfyUI and JSON keep it exactly. */
+export function newSeed(): number {
+  return randomInt(2 ** 48 - 1);
+}
+
+function progressLine({ phase, node, fraction }: JobProgress): string {
+  return dotted(phase, fraction !== undefined && `${Math.round(fraction * 100)} %`, node);
+}
+
+function fractionOf({ fraction }: JobProgress): { fraction?: number } {
+  return fraction === undefined ? {} : { fraction };
+}
+
+/** Beside what the person works on, and without taking the cursor from it. */
+async function openFirst({ outputs }: JobOutcome): Promise<void> {
+  const [first] = outputs;
+  if (first === undefined) return;
+  const beside = vscode.window.activeTextEditor !== undefined;
+  await vscode.commands.executeCommand('vscode.open', vscode.Uri.file(first.path), {
+    viewColumn: beside ? vscode.ViewColumn.Beside : vscode.ViewColumn.Active,
+    preserveFocus: beside,
+    preview: true,
+  } satisfies vscode.TextDocumentShowOptions);
+}
+
+function tell(outcome: JobOutcome): void {
+  const { text, notable } = outcomeText(outcome);
+  if (notable) void vscode.window.showInformationMessage(`PodRelay: ${text}`);
+  else vscode.window.setStatusBarMessage(`$(check) ${text}`, 6_000);
+}

@@ -1,0 +1,41 @@
+import type { PodService } from '../core/fleet/podService.ts';
+import { isBilled } from '../core/cost/podMeter.ts';
+import type { Ledger } from '../core/cost/ledger.ts';
+import { shortGpuName } from './trees/gpuText.ts';
+import type { StatusSnapshot } from './statusText.ts';
+
+/** What the UI asks of the ledger. */
+export type Spending = Pick<Ledger, 'spending' | 'onDidChange' | 'refresh'>;
+
+export interface MoneyServices {
+  readonly pods: PodService;
+  readonly ledger: Spending | undefined;
+  readonly hasRunpodKey: () => boolean;
+}
+
+/** What costs money now and what was spent; undefined where it is not known. Asks nobody. */
+export function moneySnapshot({
+  pods,
+  ledger,
+  hasRunpodKey,
+}: MoneyServices): Pick<StatusSnapshot, 'runningUsdPerHourMicros' | 'runningPods' | 'spent'> {
+  const running = (pods.lastSeen?.pods ?? []).filter(isBilled);
+  const sum = running.reduce((all, pod) => all + pod.usdPerHourMicros, 0);
+  const spending = ledger?.spending;
+  return {
+    // Without a key we have started nothing: that is known.
+    runningUsdPerHourMicros: !hasRunpodKey() ? 0 : pods.pods.known ? sum : undefined,
+    runningPods: running.map((pod) => ({
+      name: pod.name,
+      gpu: shortGpuName(pod.gpu),
+      usdPerHourMicros: pod.usdPerHourMicros,
+    })),
+    spent: spending?.known
+      ? {
+          session: spending.value.session.micros,
+          day: spending.value.day.micros,
+          month: spending.value.month.micros,
+        }
+      : undefined,
+  };
+}

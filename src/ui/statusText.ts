@@ -1,0 +1,134 @@
+import type { Tier } from '../core/backends/backend.ts';
+import type { BackendStatus } from '../core/backends/backendManager.ts';
+import { formatUsd } from '../core/cost/price.ts';
+import type { RunningJob } from '../core/jobs/jobRunner.ts';
+import { backendIcon, stateName, stateOf } from './trees/backendRows.ts';
+import { dotted, plainMarkdown } from './trees/row.ts';
+
+export interface StatusSnapshot {
+  /** In order of priority. */
+  readonly statuses: readonly BackendStatus[];
+  /** The backend that gets the next job. */
+  readonly selected: Tier | undefined;
+  readonly demo: boolean;
+  readonly trusted: boolean;
+  /** Micro-dollars per hour of all pods that cost money now; undefined = not known. */
+  readonly runningUsdPerHourMicros: number | undefined;
+  /** Pods that cost money, as last seen. */
+  readonly runningPods: readonly { readonly name: string; readonly gpu: string; readonly usdPerHourMicros: number }[];
+  /** Micro-dollars; undefined = not known. */
+  readonly spent: { readonly session: number; readonly day: number; readonly month: number } | undefined;
+}
+
+export interface StatusText {
+  /** With codicons. */
+  readonly text: string;
+  /** Markdown with codicons. */
+  readonly tooltip: string;
+  readonly background: 'warning' | 'error' | undefined;
+  /** For a screen reader. */
+  readonly spoken: string;
+}
+
+const tierIcons: Readonly<Record<Tier, string>> = { local: 'vm-running', cloud: 'cloud', gemini: 'sparkle' };
+
+/** The status bar item: where the next job goes, and what costs money now. */
+export function statusText(snapshot: StatusSnapshot): StatusText {
+  const { selected, demo, runningUsdPerHourMicros: rate } = snapshot;
+  const perHour = `${usd(rate)}/h`;
+  const name = selected ?? 'no backend';
+  const icon = selected === undefined ? 'error' : tierIcons[selected];
+  const today = snapshot.spent !== undefined && snapshot.spent.day > 0 && `${usd(snapshot.spent.day)} today`;
+  const words = dotted(demo && 'Demo', name, perHour, today);
+  return {
+    text: `$(${icon}) ${words}`,
+    tooltip: tooltip(snapshot, perHour),
+    background: backgroundOf(snapshot),
+    spoken: `PodRelay${demo ? ' demo' : ''}: ${name}, running cost ${rate === undefined ? 'not known' : perHour}`,
+  };
+}
+
+/** Unknown is a dash, never a figure. */
+export function usd(micros: number | undefined): string {
+  return micros === undefined ? '$–' : formatUsd(micros);
+}
+
+/** Red only for what was seen: before the first check nothing is known, and nothing is wrong. */
+function backgroundOf({
+  selected,
+  statuses,
+  runningUsdPerHourMicros,
+  runningPods,
+}: StatusSnapshot): StatusText['background'] {
+  const broken = statuses.some((status) => status.ready.ok && status.health.known && isOut(status));
+  const hope = statuses.some((status) => status.ready.ok && !isOut(status));
+  if (selected === undefined || (broken && !hope)) return 'error';
+  if (runningUsdPerHourMicros === undefined && runningPods.length > 0) return 'warning';
+  return undefined;
+}
+
+function isOut(status: BackendStatus): boolean {
+  const state = stateOf(status);
+  return state === 'unhealthy' || state === 'resting' || state === 'off';
+}
+
+function tooltip(snapshot: StatusSnapshot, perHour: string): string {
+  const { statuses, selected, runningPods, spent } = snapshot;
+  const lines = statuses.map((status) => {
+    const state = stateOf(status);
+    const why = !status.ready.ok ? status.ready.why : status.health.known ? status.health.value.why : '';
+    const next = status.backend.id === selected ? ' **(next job)**' : '';
+    const label = plainMarkdown(status.backend.label);
+    return `| $(${backendIcon(state).id}) | ${label}${next} | ${plainMarkdown(dotted(stateName(state), why))} |`;
+  });
+  const pods = runningPods.map(
+    ({ name, gpu, usdPerHourMicros }) =>
+      `| $(server) | ${plainMarkdown(name)} | ${plainMarkdown(gpu)} · ${plainMarkdown(usd(usdPerHourMicros))}/h |`,
+  );
+  return [
+    snapshot.demo ? '**PodRelay demo:** simulated services, no account, no cost' : '**PodRelay**',
+    '',
+    ...(snapshot.trusted ? [] : ['$(shield) Restricted Mode: nothing is run.', '']),
+    '| | | |',
+    '|:-:|:--|:--|',
+    ...lines,
+    `| $(pulse) | Running cost | ${plainMarkdown(perHour)} |`,
+    ...pods,
+    `| $(credit-card) | Spent | ${plainMarkdown(usd(spent?.session))} in this session, ` +
+      `${plainMarkdown(usd(spent?.day))} today, ${plainMarkdown(usd(spent?.month))} this month |`,
+  ].join('\n');
+}
+
+export interface ProgressText {
+  readonly text: string;
+  readonly tooltip: string;
+  readonly spoken: string;
+}
+
+/** The second item, while jobs run; undefined when none does. */
+export function progressText(running: readonly RunningJob[]): ProgressText | undefined {
+  const [first] = running;
+  if (first === undefined) return undefined;
+  const fractions = running.map(({ progress }) => progress.fraction).filter((one) => one !== undefined);
+  const mean = fractions.reduce((sum, one) => sum + one, 0) / running.length;
+  const at = fractions.length === 0 ? (running.length === 1 ? first.progress.phase : '') : percent(mean);
+  const lines = running.map(({ label, backend, progress }) => {
+    const { phase, fraction, node } = progress;
+    const where = dotted(backend, phase, fraction !== undefined && percent(fraction), node);
+    return `| ${plainMarkdown(label)} | ${plainMarkdown(where)} |`;
+  });
+  const preview = running.findLast(({ progress }) => progress.preview !== undefined)?.progress.preview;
+  const picture =
+    preview === undefined || !/^image\/(png|jpeg|webp)$/.test(preview.mimeType)
+      ? []
+      : ['', `![preview](data:${preview.mimeType};base64,${Buffer.from(preview.bytes).toString('base64')})`];
+  return {
+    text: `$(sync~spin) ${dotted(String(running.length), at)}`,
+    tooltip: ['| | |', '|:--|:--|', ...lines, ...picture, '', 'Click to cancel.'].join('\n'),
+    spoken: `PodRelay: ${running.length} running${at === '' ? '' : `, ${at}`}`,
+  };
+}
+
+function percent(fraction: number): string {
+  return `${Math.round(fraction * 100)} %`;
+}
