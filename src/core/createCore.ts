@@ -4,13 +4,16 @@ import { createCloudBackend } from './backends/cloudBackend.ts';
 import { createLocalBackend } from './backends/comfyBackend.ts';
 import { createComfyClient } from './comfy/comfyClient.ts';
 import type { ComfyClient } from './comfy/comfyClient.ts';
+import { Ledger } from './cost/ledger.ts';
 import { createComfyProbe } from './fleet/comfyProbe.ts';
 import { PodService } from './fleet/podService.ts';
 import type { PodTimings } from './fleet/podService.ts';
+import { PodWatch } from './fleet/podWatch.ts';
 import { storedPodRecords } from './fleet/storedPodRecords.ts';
 import type { NetworkSettings, Transport } from './http/transport.ts';
 import { JobRunner } from './jobs/jobRunner.ts';
 import type { JobRunnerOptions } from './jobs/jobRunner.ts';
+import { throwIfAborted, toFault } from './kernel/fault.ts';
 import type { Lifetime } from './kernel/lifetime.ts';
 import type { Clock, Log, Secrets } from './kernel/ports.ts';
 import { KeyRing } from './keyRing.ts';
@@ -19,6 +22,7 @@ import { createRunpodClient } from './runpod/runpodClient.ts';
 import type { Settings } from './settings.ts';
 import { createDatabase } from './store/database.ts';
 import type { Database } from './store/database.ts';
+import { createLedgerStore } from './store/ledgerStore.ts';
 import { createPodRecords } from './store/podRecords.ts';
 import { schemaSteps } from './store/schema.ts';
 
@@ -50,11 +54,15 @@ export interface CoreOptions {
   readonly onJobDone: JobRunnerOptions['onDone'];
   /** Shorter waits where the clock of the other side runs faster. */
   readonly podTimings?: PodTimings;
+  /** Between two looks at the pods while one costs money. */
+  readonly podWatchEveryMs?: number;
 }
 
 export interface Core {
   readonly keys: KeyRing;
   readonly pods: PodService;
+  readonly podWatch: PodWatch;
+  readonly ledger: Ledger;
   readonly database: Database;
   readonly backends: BackendManager;
   readonly jobs: JobRunner;
@@ -96,6 +104,29 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     }),
   );
 
+  const ledger = life.own(new Ledger(createLedgerStore(database), clock));
+  const podWatch = life.own(
+    new PodWatch({
+      pods,
+      ledger,
+      clock,
+      log,
+      idleMs: () => options.settings()['cloud.idleMinutes'] * 60_000,
+      bootMs: () => options.settings()['cloud.readyTimeoutMinutes'] * 60_000,
+      queueLength: (pod, signal) =>
+        comfyAt(pods.address(pod.id))
+          .queueRemaining(signal)
+          .catch((error: unknown) => {
+            throwIfAborted(signal);
+            log.debug(`The queue of pod ${pod.name} is not known: ${toFault(error).message}`);
+            return undefined;
+          }),
+      jobsOnPods: () => jobs.running().filter((job) => job.backend === 'cloud').length,
+      lastJobAt: () => ledger.lastJobAt('cloud'),
+      ...(options.podWatchEveryMs === undefined ? {} : { everyMs: options.podWatchEveryMs }),
+    }),
+  );
+
   const checkpoint = (): string | undefined => options.settings()['workflow.checkpoint'] || undefined;
   const local = createLocalBackend({
     clock,
@@ -131,7 +162,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     new JobRunner({ backends, clock, log, outputFolder: options.outputFolder, onDone: options.onJobDone }),
   );
   life.own(keys.onDidChange((id) => backends.reset(id === 'runpodApiKey' ? 'cloud' : 'gemini')));
-  return { keys, pods, database, backends, jobs };
+  return { keys, pods, podWatch, ledger, database, backends, jobs };
 }
 
 function policyOf(settings: Settings): Omit<RoutePolicy, 'localOnly'> {

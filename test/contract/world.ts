@@ -31,6 +31,7 @@ export interface World {
 export const fastPodTimings = { pollMs: 30, confirmMs: 5_000, visibleWithinMs: 1_500, adoptWithinMs: 2_000 };
 
 export interface WorldOptions extends Partial<SimulatorOptions> {
+  readonly podWatchEveryMs?: number;
   readonly localComfyUrl?: string;
 }
 
@@ -84,6 +85,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       outputFolder: () => path.join(folder, 'generated'),
       onJobDone: (outcome) => Promise.resolve(void done.push(outcome)),
       podTimings: fastPodTimings,
+      ...(options.podWatchEveryMs === undefined ? {} : { podWatchEveryMs: options.podWatchEveryMs }),
     },
     life,
   );

@@ -136,6 +136,11 @@ export class Ledger implements Disposable {
     return jobs.filter((job) => job.basis === 'measured').map((job) => job.micros);
   }
 
+  /** When a job's cost on this backend was recorded last, in any window; ms since the epoch. */
+  async lastJobAt(backend: string): Promise<number | undefined> {
+    return (await this.#store.recentJobs(backend, 1))[0]?.toMs;
+  }
+
   dispose(): void {
     this.#changed.dispose();
   }

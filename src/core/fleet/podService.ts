@@ -46,6 +46,12 @@ export interface PodServiceOptions {
   readonly timings?: PodTimings;
 }
 
+/** All pods of the account at one moment, in ms since the epoch. */
+export interface PodListing {
+  readonly pods: readonly Pod[];
+  readonly at: number;
+}
+
 export interface WaitOptions {
   readonly readyTimeoutMs: number;
   readonly onProgress: (progress: ReadyProgress) => void;
@@ -68,12 +74,14 @@ export interface Reconciled {
 export class PodService implements Disposable {
   readonly #life = new Lifetime();
   readonly #changed = this.#life.own(new Emitter<void>());
+  readonly #listed = this.#life.own(new Emitter<PodListing>());
   readonly #options: PodServiceOptions;
   readonly #deps: DeployDeps & ReadyDeps;
   readonly #waits: SharedWaits<ReadyProgress, ReadyPod>;
   #pods: Observed<readonly Pod[]>;
   #lastSeen: { readonly pods: readonly Pod[]; readonly at: number } | undefined;
   #refreshing: Promise<readonly Pod[]> | undefined;
+  readonly #startedHere = new Set<string>();
   /** Counts our own changes, which a list that was asked for before them does not hold. */
   #changes = 0;
 
@@ -90,6 +98,16 @@ export class PodService implements Disposable {
   /** Fires after the snapshot has changed. */
   get onDidChange(): Event<void> {
     return this.#changed.event;
+  }
+
+  /** A complete list was read: what the ledger counts by. */
+  get onDidList(): Event<PodListing> {
+    return this.#listed.event;
+  }
+
+  /** A job has started this pod, not a person: automation may stop it again. */
+  wasStartedForJob(podId: string): boolean {
+    return this.#startedHere.has(podId);
   }
 
   /** Unknown before the first refresh, and after one that failed. */
@@ -232,7 +250,10 @@ export class PodService implements Disposable {
     }
     const startedByUs = !isActive(pod);
     try {
-      if (startedByUs) this.#put(await startPod(this.#deps, podId, signal));
+      if (startedByUs) {
+        this.#startedHere.add(podId);
+        this.#put(await startPod(this.#deps, podId, signal));
+      }
       const ready = await waitUntilReady(this.#deps, { ...wait, podId, stopOnFailure: startedByUs }, signal);
       this.#put(ready.pod);
       return ready;
@@ -251,6 +272,7 @@ export class PodService implements Disposable {
         const pods = await client.listPods(this.#life.signal);
         if (before !== this.#changes) continue;
         this.#set(pods);
+        this.#listed.fire({ pods, at: clock.now() });
         return pods;
       }
     } catch (error) {
@@ -274,9 +296,14 @@ export class PodService implements Disposable {
 
   #put(pod: Pod): Pod {
     this.#changes += 1;
-    if (this.#pods.known) {
-      const isNew = !this.#pods.value.some((one) => one.id === pod.id);
-      this.#set(isNew ? [pod, ...this.#pods.value] : this.#pods.value.map((one) => (one.id === pod.id ? pod : one)));
+    const seen = this.#pods.known ? this.#pods.value : (this.#lastSeen?.pods ?? []);
+    const isNew = !seen.some((one) => one.id === pod.id);
+    const pods = isNew ? [pod, ...seen] : seen.map((one) => (one.id === pod.id ? pod : one));
+    if (this.#pods.known) this.#set(pods);
+    else {
+      // One pod is known, the list is not: but a pod that costs money must not be overlooked.
+      this.#lastSeen = { pods, at: this.#options.clock.now() };
+      this.#changed.fire();
     }
     return pod;
   }
