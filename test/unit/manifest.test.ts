@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { commands, contextKeys, rowTokens, settingPrefix, viewContainer, views } from '../../src/contract.ts';
 import { tiers } from '../../src/core/backends/backend.ts';
-import { settingKeys, settingsSchema } from '../../src/core/settings.ts';
+import type { SettingRule } from '../../src/core/settingRule.ts';
+import { settingKeys, settingRules } from '../../src/core/settings.ts';
 
 interface Entry {
   readonly when?: string;
@@ -210,21 +211,21 @@ describe('manifest: views and when clauses', () => {
 });
 
 describe('manifest: settings', () => {
-  it('declares exactly the settings of the schema', () => {
+  it('declares exactly the settings of the rules', () => {
     assert.deepEqual(Object.keys(properties).sort(), settingKeys.map((key) => settingPrefix + key).sort());
   });
 
   it('has the same defaults', () => {
     for (const key of settingKeys) {
-      assert.deepEqual(property(key).default, settingsSchema.shape[key].parse(undefined), key);
+      assert.deepEqual(property(key).default, settingRules[key].fallback, key);
     }
   });
 
-  it('has types and choices that the schema accepts, and no others', () => {
+  it('has types and choices that its rule accepts, and no others', () => {
     for (const key of settingKeys) {
       const { type, enum: choices, items } = property(key);
-      const schema = settingsSchema.shape[key];
-      const accepts = (value: unknown) => schema.safeParse(value).success;
+      const rule: SettingRule<unknown> = settingRules[key];
+      const accepts = (value: unknown) => rule.accepts(value);
       const samples: Record<string, unknown> = {
         boolean: true,
         number: 77.5,
@@ -239,7 +240,7 @@ describe('manifest: settings', () => {
         assert.equal(
           accepts(sample),
           false,
-          `${key} is of type ${type}, but the schema accepts ${JSON.stringify(sample)}`,
+          `${key} is of type ${type}, but its rule accepts ${JSON.stringify(sample)}`,
         );
       }
       for (const choice of choices ?? []) assert.ok(accepts(choice), `${key}: ${choice}`);

@@ -6,7 +6,7 @@ import type { BackendManager } from '../../core/backends/backendManager.ts';
 import type { Event } from '../../core/kernel/event.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
 import type { Clock, Log } from '../../core/kernel/ports.ts';
-import { settingsSchema } from '../../core/settings.ts';
+import { settingRules } from '../../core/settings.ts';
 import type { Settings } from '../../core/settings.ts';
 import { setContext } from '../setContext.ts';
 import { backendRows, backendsState } from './backendRows.ts';
@@ -56,7 +56,7 @@ export function backendScene(
     preferred: tierOrNone(now['routing.preferred']),
     selected: backends.selected(),
     switchedOff: new Set(tiers.filter((tier) => !now[`${tier}.enabled`])),
-    setUp: services.isSetUp() || now['local.url'] !== settingsSchema.shape['local.url'].parse(undefined),
+    setUp: services.isSetUp() || now['local.url'] !== settingRules['local.url'].fallback,
     nowMs: clock.now(),
   };
 }
