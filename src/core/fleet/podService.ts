@@ -1,25 +1,27 @@
 import { Emitter } from '../kernel/event.ts';
 import type { Disposable, Event } from '../kernel/event.ts';
 import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
+import { late } from '../kernel/late.ts';
 import { Lifetime } from '../kernel/lifetime.ts';
 import { known, unknown } from '../kernel/observed.ts';
 import type { Observed } from '../kernel/observed.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
-import { isNotFound } from '../runpod/classify.ts';
+import { isNotFound } from '../runpod/isNotFound.ts';
 import { isOurs } from '../runpod/pod.ts';
 import type { Pod } from '../runpod/pod.ts';
 import type { RunpodClient } from '../runpod/runpodClient.ts';
 import type { ComfyProbe } from './comfyProbe.ts';
-import { deployPod } from './deployPod.ts';
 import type { DeployDeps, DeployRequest, Deployed, PodRecords } from './deployPod.ts';
-import { restartPod, startPod, stopPod, terminatePod } from './podActions.ts';
 import { isActive } from './podFilter.ts';
 import { newPodName } from './podName.ts';
 import { comfyPort, proxyAddress } from './proxyAddress.ts';
 import { SharedWaits } from './sharedWaits.ts';
 import { untilAborted } from './untilAborted.ts';
-import { waitUntilReady } from './waitUntilReady.ts';
 import type { ReadyDeps, ReadyPod, ReadyProgress } from './waitUntilReady.ts';
+
+const { startPod, stopPod, restartPod, terminatePod } = late(() => import('./podActions.ts'));
+const { deployPod } = late(() => import('./deployPod.ts'));
+const { waitUntilReady } = late(() => import('./waitUntilReady.ts'));
 
 /** All in ms; what each bounds is told where it is used: PodActionDeps, DeployDeps. */
 export interface PodTimings {
@@ -120,9 +122,9 @@ export class PodService implements Disposable {
     return this.#lastSeen;
   }
 
-  /** Where a pod's ComfyUI is reached, without a trailing slash. */
-  address(podId: string): string {
-    return proxyAddress(this.#options.proxyTemplate, podId, comfyPort);
+  /** Where a pod's ComfyUI, or another HTTP port of it, is reached; without a trailing slash. */
+  address(podId: string, port = comfyPort): string {
+    return proxyAddress(this.#options.proxyTemplate, podId, port);
   }
 
   logs(...args: Parameters<RunpodClient['streamLogs']>): ReturnType<RunpodClient['streamLogs']> {

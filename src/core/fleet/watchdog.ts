@@ -1,3 +1,5 @@
+import { idleSecondsVariable } from '../runpod/pod.ts';
+
 export interface WatchdogSettings {
   /** The pod stops itself when ComfyUI's queue has been empty for this long. */
   readonly idleSeconds: number;
@@ -117,7 +119,7 @@ export function watchdogFields(settings: WatchdogSettings): {
   const start = `(\n${watchdogScript}) &\nexec ${settings.startCommand}\n`;
   return {
     env: {
-      PODRELAY_IDLE_SECONDS: String(Math.ceil(settings.idleSeconds)),
+      [idleSecondsVariable]: String(Math.ceil(settings.idleSeconds)),
       PODRELAY_BOOT_SECONDS: String(Math.ceil(settings.bootSeconds)),
     },
     // The image has an entrypoint of its own, which would swallow a plain command: so the entrypoint is replaced.

@@ -45,15 +45,20 @@ export interface Pod {
   /** Host-bound disk that survives a stop and bills double meanwhile (RunPod docs, pods/pricing). */
   readonly volumeGb: number;
   readonly networkVolumeIds: readonly string[];
+  /** Of the watchdog on it: the pod stops itself after so long without work. Absent when it has none. */
+  readonly idleStopSeconds?: number;
 }
 
 /** Every pod that PodRelay deploys is named so, and carries the name in this variable, which a rename leaves alone. */
 export const podNamePrefix = 'podrelay-';
 export const podMarkVariable = 'PODRELAY_POD';
+/** Read by the watchdog on the pod. */
+export const idleSecondsVariable = 'PODRELAY_IDLE_SECONDS';
 
 const podActions: readonly PodAction[] = ['start', 'stop', 'restart', 'terminate'];
 
 export function toPod(reply: PodReply): Pod {
+  const idleStopSeconds = Number(reply.env?.[idleSecondsVariable]);
   return {
     id: reply.id,
     name: reply.name,
@@ -73,6 +78,7 @@ export function toPod(reply: PodReply): Pod {
     containerDiskGb: reply.disk ?? 0,
     volumeGb: reply.mounts?.persistent?.size ?? 0,
     networkVolumeIds: reply.mounts?.network?.map((mount) => mount.volumeId) ?? [],
+    ...(idleStopSeconds > 0 ? { idleStopSeconds } : {}),
   };
 }
 
