@@ -1,7 +1,5 @@
 import * as vscode from 'vscode';
 import { settingPrefix } from '../contract.ts';
-import { tiers } from '../core/backends/backend.ts';
-import type { Tier } from '../core/backends/backend.ts';
 import { Emitter } from '../core/kernel/event.ts';
 import type { Event } from '../core/kernel/event.ts';
 import type { Lifetime } from '../core/kernel/lifetime.ts';
@@ -9,6 +7,7 @@ import type { Log } from '../core/kernel/ports.ts';
 import type { NetworkSettings } from '../core/http/transport.ts';
 import { readSettings } from '../core/settings.ts';
 import type { Settings } from '../core/settings.ts';
+import { withEnvironment } from './withEnvironment.ts';
 
 export interface HostSettings {
   readonly current: () => Settings;
@@ -23,8 +22,7 @@ export function createHostSettings(environment: NodeJS.ProcessEnv, log: Log, lif
     const { settings, problems } = readSettings((key) => vscode.workspace.getConfiguration().get(settingPrefix + key));
     for (const { key, why } of problems)
       log.warn(`The setting ${settingPrefix}${key} is not usable (${why}): using its default`);
-    const priority = readPriority(environment.PODRELAY_PRIORITY);
-    return priority === undefined ? settings : { ...settings, 'routing.priority': priority };
+    return withEnvironment(settings, environment);
   };
   let current: Settings | undefined;
   life.own(
@@ -46,11 +44,4 @@ export function createHostSettings(environment: NodeJS.ProcessEnv, log: Log, lif
       };
     },
   };
-}
-
-/** `cloud, local` → cloud, local; undefined when it is not set or names nothing that exists. */
-export function readPriority(text: string | undefined): readonly Tier[] | undefined {
-  const named = (text ?? '').split(',').map((part) => part.trim().toLowerCase());
-  const order = tiers.filter((tier) => named.includes(tier)).sort((a, b) => named.indexOf(a) - named.indexOf(b));
-  return order.length === 0 ? undefined : order;
 }

@@ -1,0 +1,206 @@
+// The behaviours of the backends that the project was asked for, each under the name it was asked by.
+import assert from 'node:assert/strict';
+import type { Backend, JobRequest, Tier } from '../../src/core/backends/backend.ts';
+import { AllBackendsFailed } from '../../src/core/backends/backendManager.ts';
+import type { Settings } from '../../src/core/settings.ts';
+import { job, openWorld, samplerWorkflow } from './world.ts';
+import type { World } from './world.ts';
+
+describe('Backend manager', () => {
+  let world: World;
+  beforeEach(async () => {
+    world = await openWorld();
+    world.podId = world.sim.runpod.seedPod({ name: 'p' }).id;
+    set({ 'gemini.fallback': 'always' });
+  });
+  afterEach(() => world.close());
+
+  const quiet = (): void => undefined;
+  const anyJob = { localOnly: false };
+  const set = (change: Partial<Settings>): void => void (world.settings = { ...world.settings, ...change });
+  const backend = (id: Tier): Backend =>
+    world.core.backends.statuses().find((status) => status.backend.id === id)!.backend;
+  const check = (id: Tier) => world.core.backends.check(id, world.signal);
+  const selectAfterChecks = async (): Promise<Tier | undefined> => {
+    await world.core.backends.checkAll(world.signal);
+    return world.core.backends.selected();
+  };
+  /** An operation that fails on the named backends in a way that another may not, and says where it ran. */
+  const execute = (failingOn: readonly Tier[] = []) =>
+    world.core.backends.executeWithFallback(
+      anyJob,
+      async ({ id }, signal) => {
+        // A real request that the simulator breaks off: no fault of our own making.
+        if (failingOn.includes(id)) await breakOff(world, signal);
+        return `made by ${id}`;
+      },
+      world.signal,
+    );
+  const breakCloud = (): void => void world.sim.runpod.faults.set({ failure: { kind: 'apiDown' } });
+  const breakLocal = (): Promise<void> => world.sim.setLocalOpen(false);
+
+  it('check local health', async () => {
+    const health = await check('local');
+    assert.equal(health.state, 'healthy');
+    assert.equal(health.version, '0.33.0');
+    assert.equal(health.gpu, 'RTX 3060');
+    assert.equal(health.queueLength, 0);
+    assert.ok(health.latencyMs !== undefined);
+  });
+
+  it('check cloud health', async () => {
+    assert.equal((await check('cloud')).state, 'healthy');
+    assert.equal((await check('cloud')).gpu, 'RTX 3090');
+    world.podId = world.sim.runpod.seedPod({ name: 'q', status: 'EXITED' }).id;
+    assert.equal((await check('cloud')).state, 'stopped', 'and a check starts nothing');
+    assert.equal(world.sim.runpod.state().pods.find(({ id }) => id === world.podId)?.status, 'EXITED');
+  });
+
+  it('handle unhealthy local', async () => {
+    await breakLocal();
+    const health = await check('local');
+    assert.equal(health.state, 'unhealthy');
+    assert.equal(health.why, 'Connection refused');
+    const { refused, use } = world.core.backends.route(false);
+    assert.deepEqual(refused.find(({ id }) => id === 'local')?.why, 'Connection refused');
+    assert.ok(!use.includes('local'), 'a backend that is not healthy is not tried');
+  });
+
+  it('handle network errors', async () => {
+    for (const [faults, kind] of [
+      [{ resetMidBody: true }, 'unreachable'],
+      [{ truncateJson: true }, 'protocol'],
+      [{ html200: true }, 'protocol'],
+      [{ httpError: { status: 502, body: 'Bad gateway', contentType: 'text/plain' } }, 'unavailable'],
+    ] as const) {
+      world.sim.local.control.faults = faults;
+      const health = await check('local');
+      assert.equal(health.state, 'unhealthy', kind);
+      assert.equal(health.fault?.kind, kind);
+    }
+    world.sim.local.control.faults = {};
+    assert.equal((await check('local')).state, 'healthy');
+  });
+
+  it('a health check ends after 5 s', async function () {
+    this.timeout(10_000);
+    world.sim.local.control.faults = { hang: true };
+    const startedAt = performance.now();
+    assert.equal((await check('local')).fault?.kind, 'timeout');
+    const ms = performance.now() - startedAt;
+    assert.ok(ms > 4_500 && ms < 6_500, `${ms} ms`);
+  });
+
+  it('select local when healthy', async () => {
+    assert.equal(await selectAfterChecks(), 'local');
+  });
+
+  it('fall back to cloud when local fails', async () => {
+    await breakLocal();
+    assert.equal(await selectAfterChecks(), 'cloud');
+  });
+
+  it('respect forced selection', async () => {
+    set({ 'routing.forced': 'cloud' });
+    assert.equal(await selectAfterChecks(), 'cloud');
+    await assert.rejects(execute(['cloud']), (error) => {
+      assert.ok(error instanceof AllBackendsFailed);
+      assert.deepEqual(
+        error.attempts.map((attempt) => attempt.backend),
+        ['cloud'],
+        'without fallback, though local is healthy',
+      );
+      return true;
+    });
+  });
+
+  it('use preferred backend if set and healthy', async () => {
+    set({ 'routing.preferred': 'cloud' });
+    assert.equal(await selectAfterChecks(), 'cloud');
+    breakCloud();
+    assert.equal(await selectAfterChecks(), 'local');
+  });
+
+  it('execute with local', async () => {
+    const execution = await execute();
+    assert.equal(execution.value, 'made by local');
+    assert.equal(execution.backend, 'local');
+    assert.ok(execution.ms >= 0);
+    assert.deepEqual(
+      execution.attempts.map(({ backend: id, outcome }) => `${id} ${outcome}`),
+      ['local done'],
+    );
+  });
+
+  it('execute falls back to cloud when the operation fails on a healthy local', async () => {
+    assert.equal((await check('local')).state, 'healthy');
+    const execution = await execute(['local']);
+    assert.equal(execution.value, 'made by cloud');
+    assert.deepEqual(
+      execution.attempts.map(({ backend: id, outcome, faultKind }) => [id, outcome, faultKind]),
+      [
+        ['local', 'failed', 'unreachable'],
+        ['cloud', 'done', undefined],
+      ],
+    );
+  });
+
+  it('execute falls back to cloud: a whole job, to its file', async () => {
+    await check('local');
+    world.sim.local.control.faults = {
+      httpError: { path: '/prompt', method: 'POST', status: 503, body: 'busy', contentType: 'text/plain' },
+    };
+    const outcome = await world.core.jobs.run(job(samplerWorkflow()), quiet, world.signal);
+    assert.equal(outcome.backend, 'cloud');
+    assert.equal(outcome.outputs.length, 1);
+    assert.match(outcome.attempts[0]?.why ?? '', /503/);
+  });
+
+  it('cloud auto-start: true when running', async () => {
+    const startedAt = performance.now();
+    assert.equal(await ensureReady(), true);
+    assert.ok(performance.now() - startedAt < 1_000, 'at once');
+  });
+
+  it('cloud auto-start: resumes a stopped pod', async () => {
+    world.podId = world.sim.runpod.seedPod({ name: 'q', status: 'EXITED' }).id;
+    assert.equal(await ensureReady(), true);
+    assert.equal(world.sim.runpod.state().pods.find(({ id }) => id === world.podId)?.status, 'RUNNING');
+  });
+
+  it('cloud auto-start: resumes a stopped pod for a job that only it can run', async () => {
+    world.podId = world.sim.runpod.seedPod({ name: 'q', status: 'EXITED' }).id;
+    await breakLocal();
+    const seen: string[] = [];
+    const outcome = await world.core.jobs.run(job(samplerWorkflow()), ({ phase }) => seen.push(phase), world.signal);
+    assert.equal(outcome.backend, 'cloud');
+    assert.ok(seen.includes('Waiting for ComfyUI'), 'and shows how far it is');
+  });
+
+  it('cloud auto-start: false when no pod id is configured', async () => {
+    world.podId = undefined;
+    assert.equal(await ensureReady(), false);
+    assert.deepEqual(backend('cloud').ready(), { ok: false, why: 'No pod is configured' });
+  });
+
+  it('cost estimate for local', () => {
+    assert.equal(backend('local').quote(video).micros, 0);
+  });
+
+  it('cost estimate for cloud', () => {
+    assert.equal(backend('cloud').quote(video).micros, 20_000);
+  });
+
+  const ensureReady = (): Promise<boolean> =>
+    world.core.pods.ensureReady(world.podId, { readyTimeoutMs: 10_000, onProgress: quiet }, world.signal);
+});
+
+const picture: JobRequest = job(samplerWorkflow());
+const video: JobRequest = job(samplerWorkflow(), { media: 'video' });
+
+/** A request that the local ComfyUI drops in the middle of its answer. */
+async function breakOff({ sim, core }: World, signal: AbortSignal): Promise<void> {
+  sim.local.control.faults = { resetMidBody: { path: '/object_info' } };
+  const local = core.backends.statuses().find(({ backend }) => backend.id === 'local')!.backend;
+  await local.refusals(picture, signal);
+}
