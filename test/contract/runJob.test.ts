@@ -90,9 +90,11 @@ describe('a job on the local ComfyUI', () => {
 
   it('names node and reason when a node fails, and tries no other backend', async () => {
     world.sim.local.control.faults = { failNode: { classType: 'SaveImage', message: 'disk is made of cheese' } };
+    const startedAt = Date.now();
     const fault = await faultOf(world.core.jobs.run(job(), quiet, world.signal));
     assert.equal(fault.kind, 'jobFailed');
-    assert.match(fault.message, /SaveImage \(node 2\).*made of cheese/);
+    assert.match(fault.message, /^local: Failed in SaveImage \(node 2\).*made of cheese/);
+    assert.ok(Date.now() - startedAt < 2_000, 'a failure is known at once');
   });
 
   it('names the missing node, and the file name of a wrong value', async () => {
@@ -132,7 +134,7 @@ describe('a job on the local ComfyUI', () => {
   });
 
   it('a server that dies while it runs the job is told as such', async () => {
-    world.sim.local.control.faults = { acceptThenDie: { afterMs: 500, downMs: 10_000_000 } };
+    world.sim.local.control.faults = { acceptThenDie: { afterMs: 500, downMs: 400_000 } };
     const fault = await faultOf(world.core.jobs.run(job(samplerWorkflow(3, 500)), quiet, world.signal));
     assert.match(fault.message, /went away|no longer knows/);
   });

@@ -1,7 +1,7 @@
-import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
+import { Fault, isShutdown, throwIfAborted, toFault } from '../kernel/fault.ts';
 import { withDeadline } from '../kernel/clock.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
-import type { ComfyClient, OutputFile } from './comfyClient.ts';
+import type { ComfyClient, OutputFile, PromptWhereabouts } from './comfyClient.ts';
 import type { ComfySocket } from './comfySocket.ts';
 import { outputFiles } from './outputs.ts';
 import { endFault, nodeErrorsFault } from './promptErrors.ts';
@@ -32,10 +32,15 @@ export interface RunPromptOptions {
   onAccepted?(): void;
 }
 
-/** Polling is the truth; a lively socket only makes it rarer. */
-const pollMs = { socketLive: 3_000, socketMute: 1_000, historyLag: 25 } as const;
-/** Consecutive failures to reach a server that runs our job, before it counts as dead. */
-const deadAfter = { refused: 3, otherwise: 6 } as const;
+/** Polling is the truth; a lively socket only makes it rarer. Without one it begins quickly and grows slower. */
+const pollMs = { socketLive: 3_000, socketMute: { from: 100, to: 1_000 }, historyLag: 25, afterMiss: 150 } as const;
+/**
+ * When a server that runs our job and does not answer counts as dead: misses in a row, over at least so long. On this
+ * machine a refused connection has one meaning; elsewhere it may be a network that comes back.
+ */
+const deadAfter = { here: { misses: 3, ms: 0 }, otherwise: { misses: 6, ms: 10_000 } } as const;
+/** 'Unknown there' is asked twice: the prompt may be on its way from the queue to the history. */
+const secondOpinionMs = 300;
 const cancelTimeoutMs = 5_000;
 /** Gaps up to 350 ms between the end and the history entry were recorded; after this the end marker is not believed. */
 const historyLagLimitMs = 3_000;
@@ -43,33 +48,53 @@ const historyLagLimitMs = 3_000;
 /**
  * Runs one prompt to its end on one ComfyUI and returns its files. Finishes on the history entry, never on an event
  * alone; survives events before the reply, a mute socket and lost replies.
- * @throws Fault; on an aborted signal the prompt, and only it, is cancelled on the server first
+ * @throws Fault; when a person aborts, the prompt, and only it, is cancelled on the server first; when the window ends,
+ * it is left to run and to be collected later
  */
 export async function runPrompt(options: RunPromptOptions, signal: AbortSignal): Promise<readonly OutputFile[]> {
-  const { client, promptId, log } = options;
   throwIfAborted(signal);
-  // Listening starts before the prompt is sent: a cached one is over before the reply arrives (race B).
-  const follower = new Follower(options);
-  await follower.listen();
-  let submitted = false;
-  try {
-    await submitOnce(options, signal, () => (submitted = true));
-    options.onAccepted?.();
-    return await follower.untilEnd(signal);
-  } catch (error) {
-    if (signal.aborted && submitted) await cancelQuietly(client, promptId, log);
-    throwIfAborted(signal);
-    throw toFault(error);
-  } finally {
-    follower.dispose();
-  }
+  let sent: 'no' | 'maybe' | 'yes' = 'no';
+  return followed(
+    options,
+    signal,
+    () => sent,
+    async () => {
+      await submitOnce(options, signal, () => (sent = 'maybe'));
+      sent = 'yes';
+      options.onAccepted?.();
+    },
+  );
 }
 
-/** Follows a prompt that was sent before, for example by a window that is gone. */
+/**
+ * Follows a prompt that was sent before by a window that is gone, with its progress: the server sends the events of a
+ * prompt to the client id that it came with (comfyui.md 2.7). Ends as {@link runPrompt} does.
+ */
 export async function followPrompt(options: RunPromptOptions, signal: AbortSignal): Promise<readonly OutputFile[]> {
+  return followed(
+    options,
+    signal,
+    () => 'yes',
+    () => Promise.resolve(),
+  );
+}
+
+async function followed(
+  options: RunPromptOptions,
+  signal: AbortSignal,
+  sent: () => 'no' | 'maybe' | 'yes',
+  submit: () => Promise<void>,
+): Promise<readonly OutputFile[]> {
+  // Listening starts before the prompt is sent: a cached one is over before the reply arrives (race B).
   const follower = new Follower(options);
   try {
+    await follower.listen(signal);
+    await submit();
     return await follower.untilEnd(signal);
+  } catch (error) {
+    if (signal.aborted && !isShutdown(signal) && sent() !== 'no') await cancelQuietly(options, sent() === 'maybe');
+    throwIfAborted(signal);
+    throw toFault(error);
   } finally {
     follower.dispose();
   }
@@ -84,7 +109,7 @@ async function submitOnce(options: RunPromptOptions, signal: AbortSignal, onSent
     const partial = nodeErrorsFault(errors);
     if (partial === undefined) return;
     // Accepted, but a branch would be dropped without a word (comfyui.md 0.3, fact 6): that is not what was asked for.
-    await cancelQuietly(client, promptId, log);
+    await cancelQuietly(options, false);
     throw partial;
   } catch (error) {
     const fault = toFault(error);
@@ -99,7 +124,8 @@ async function submitOnce(options: RunPromptOptions, signal: AbortSignal, onSent
   }
 }
 
-async function cancelQuietly(client: ComfyClient, promptId: string, log: Log): Promise<void> {
+/** A prompt whose reply was cut off may still arrive after its cancellation: then it is looked for once more. */
+async function cancelQuietly({ client, promptId, clock, log }: RunPromptOptions, onItsWay: boolean): Promise<void> {
   const deadline = withDeadline(
     new AbortController().signal,
     cancelTimeoutMs,
@@ -107,11 +133,22 @@ async function cancelQuietly(client: ComfyClient, promptId: string, log: Log): P
   );
   try {
     await client.cancel(promptId, deadline.signal);
+    if (!onItsWay) return;
+    await clock.sleep(secondOpinionMs, deadline.signal);
+    await client.cancel(promptId, deadline.signal);
   } catch (error) {
     log.warn(`Could not cancel prompt ${promptId}: ${toFault(error).message}`);
   } finally {
     deadline.done();
   }
+}
+
+const forgottenMessage = 'The server no longer knows the job: it was restarted or its queue was cleared';
+
+/** The prompt had been sent, whatever the last request met. */
+function wentAway(fault: Fault): Fault {
+  const facts = { ...fault.facts, delivered: 'maybe' } as const;
+  return new Fault(fault.kind, `The server went away while it ran the job: ${fault.message}`, facts, { cause: fault });
 }
 
 class Follower {
@@ -122,8 +159,8 @@ class Follower {
   /** Something happened since the last look. */
   #dirty = false;
   #lateRounds = 0;
+  /** An event says that the run is over, one way or the other: the history entry is there, or will be soon. */
   #ended = false;
-  #succeeded = false;
   #doneNodes = 0;
   #currentNode: string | undefined;
 
@@ -133,7 +170,7 @@ class Follower {
   }
 
   /** A socket that cannot be opened is no failure: polling does the work. */
-  async listen(): Promise<void> {
+  async listen(signal: AbortSignal): Promise<void> {
     const { client, clientId, clock } = this.#options;
     const socket = await client.openSocket(clientId);
     this.#socket = socket;
@@ -156,12 +193,9 @@ class Follower {
           this.#doneNodes = Math.max(this.#doneNodes, event.nodes.length);
           return;
         case 'succeeded':
-          this.#succeeded = true;
-          this.#wake();
-          return;
         case 'failed':
         case 'interrupted':
-          this.#wake();
+          this.#end();
           return;
         case 'preview':
           this.#options.onProgress({
@@ -181,58 +215,67 @@ class Follower {
       socket.onDidClose(() => resolve());
     });
     const patience = new AbortController();
-    await Promise.race([opened, clock.sleep(1_000, patience.signal).catch(() => undefined)]);
+    await Promise.race([opened, clock.sleep(1_000, AbortSignal.any([signal, patience.signal])).catch(() => undefined)]);
     patience.abort();
   }
 
   async untilEnd(signal: AbortSignal): Promise<readonly OutputFile[]> {
-    const { client, promptId, clock, log } = this.#options;
+    const { clock, log, promptId } = this.#options;
+    const startedAt = clock.now();
+    let answeredAt = startedAt;
     let misses = 0;
     let unknowns = 0;
     for (;;) {
       throwIfAborted(signal);
       this.#dirty = false;
+      let entry: HistoryEntry | undefined;
       try {
-        if (this.#ended || this.#succeeded) {
-          // The entry is written between 'execution_success' and the end marker: soon, not at once (race A).
-          const entry = await client.history(promptId, signal);
-          if (entry !== undefined) return this.#result(entry);
-          this.#lateRounds += 1;
-          if (this.#lateRounds * pollMs.historyLag > historyLagLimitMs) this.#ended = this.#succeeded = false;
-        } else {
-          const where = await client.find(promptId, signal);
-          if (where.at === 'finished') return this.#result(where.entry);
-          if (where.at === 'pending') this.#options.onProgress({ phase: 'queued', place: where.place });
-          if (where.at === 'running') this.#options.onProgress(this.#state(undefined));
-          unknowns = where.at === 'unknown' ? unknowns + 1 : 0;
-        }
+        const where = await this.#look(signal);
+        unknowns = where.at === 'unknown' ? unknowns + 1 : 0;
+        if (where.at === 'finished') entry = where.entry;
         misses = 0;
+        answeredAt = clock.now();
       } catch (error) {
         throwIfAborted(signal);
         const fault = toFault(error);
         misses += 1;
         log.info(`The server that runs prompt ${promptId} did not answer: ${fault.message}`);
-        const limit =
-          fault.facts.delivered === 'no' && fault.kind === 'unreachable' ? deadAfter.refused : deadAfter.otherwise;
-        if (misses >= limit)
-          throw new Fault(fault.kind, `The server went away while it ran the job: ${fault.message}`, fault.facts);
+        const refused = fault.kind === 'unreachable' && fault.facts.delivered === 'no';
+        const limit = refused && this.#isHere() ? deadAfter.here : deadAfter.otherwise;
+        if (misses >= limit.misses && clock.now() - answeredAt >= limit.ms) throw wentAway(fault);
       }
-      if (unknowns >= 2) {
-        throw new Fault(
-          'unavailable',
-          'The server no longer knows the job: it was restarted or its queue was cleared',
-          {
-            delivered: 'no',
-          },
-        );
-      }
-      const quick = (this.#ended || this.#succeeded) && misses === 0 && unknowns === 0;
-      await this.#pause(
-        quick ? pollMs.historyLag : this.#socket?.live ? pollMs.socketLive : pollMs.socketMute,
-        clock,
-        signal,
-      );
+      if (entry !== undefined) return this.#result(entry);
+      if (unknowns >= 2) throw new Fault('unavailable', forgottenMessage, { delivered: 'no' });
+      await this.#pause(this.#pauseMs(misses, unknowns, clock.now() - startedAt), clock, signal);
     }
+  }
+
+  async #look(signal: AbortSignal): Promise<PromptWhereabouts | { readonly at: 'ended' }> {
+    const { client, promptId } = this.#options;
+    if (this.#ended) {
+      // The entry is written between 'execution_success' and the end marker: soon, not at once (race A).
+      const entry = await client.history(promptId, signal);
+      if (entry !== undefined) return { at: 'finished', entry };
+      this.#lateRounds += 1;
+      if (this.#lateRounds * pollMs.historyLag > historyLagLimitMs) this.#ended = false;
+      return { at: 'ended' };
+    }
+    const where = await client.find(promptId, signal);
+    if (where.at === 'pending') this.#options.onProgress({ phase: 'queued', place: where.place });
+    if (where.at === 'running') this.#options.onProgress(this.#state(undefined));
+    return where;
+  }
+
+  #pauseMs(misses: number, unknowns: number, waitedMs: number): number {
+    if (misses > 0) return Math.min(2_000, pollMs.afterMiss * 2 ** (misses - 1));
+    if (unknowns > 0) return secondOpinionMs;
+    if (this.#ended) return pollMs.historyLag;
+    if (this.#socket?.live === true) return pollMs.socketLive;
+    return Math.min(pollMs.socketMute.to, Math.max(pollMs.socketMute.from, waitedMs / 10));
+  }
+
+  #isHere(): boolean {
+    return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(this.#options.client.baseUrl).hostname);
   }
 
   dispose(): void {

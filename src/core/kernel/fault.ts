@@ -36,6 +36,8 @@ export interface FaultFacts {
   readonly nextStep?: string;
   /** Raw reply text: for the log only, never shown. */
   readonly raw?: string;
+  /** Of a 'cancelled': nobody wanted the work to end, only its owner here did. What runs elsewhere goes on. */
+  readonly by?: 'shutdown';
 }
 
 export class Fault extends Error {
@@ -94,4 +96,9 @@ export function throwIfAborted(signal: AbortSignal): void {
 /** The abort reason is a Fault, so 'by the user', 'deadline' and 'shutdown' stay distinct. */
 export function abortFault(signal: AbortSignal): Fault {
   return signal.reason instanceof Fault ? signal.reason : new Fault('cancelled', 'Cancelled');
+}
+
+/** True when the owner ended, for example with its window: work on a server is left to be collected later. */
+export function isShutdown(signal: AbortSignal): boolean {
+  return signal.aborted && abortFault(signal).facts.by === 'shutdown';
 }

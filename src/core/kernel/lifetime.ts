@@ -23,7 +23,7 @@ export class Lifetime implements Disposable {
 
   dispose(): void {
     if (this.signal.aborted) return;
-    this.#stop.abort(new Fault('cancelled', 'The owner was closed'));
+    this.#stop.abort(new Fault('cancelled', 'The owner was closed', { by: 'shutdown' }));
     const errors: unknown[] = [];
     for (const thing of this.#owned.splice(0).reverse()) {
       try {
