@@ -2,10 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { BackendManager } from './backends/backendManager.ts';
 import { createCloudBackend } from './backends/cloudBackend.ts';
 import { createLocalBackend } from './backends/comfyBackend.ts';
-import { createComfyClient } from './comfy/comfyClient.ts';
 import type { ComfyClient } from './comfy/comfyClient.ts';
 import { Ledger } from './cost/ledger.ts';
-import { createComfyProbe } from './fleet/comfyProbe.ts';
 import { PodService } from './fleet/podService.ts';
 import type { PodTimings } from './fleet/podService.ts';
 import { PodWatch } from './fleet/podWatch.ts';
@@ -14,17 +12,15 @@ import type { NetworkSettings, Transport } from './http/transport.ts';
 import { JobRunner } from './jobs/jobRunner.ts';
 import type { JobRunnerOptions } from './jobs/jobRunner.ts';
 import { throwIfAborted, toFault } from './kernel/fault.ts';
+import { late, once } from './kernel/late.ts';
 import type { Lifetime } from './kernel/lifetime.ts';
 import type { Clock, Log, Secrets } from './kernel/ports.ts';
+import { Emitter } from './kernel/event.ts';
 import { KeyRing } from './keyRing.ts';
 import type { RoutePolicy } from './routing/route.ts';
-import { createRunpodClient } from './runpod/runpodClient.ts';
+import type { RunpodClient } from './runpod/runpodClient.ts';
 import type { Settings } from './settings.ts';
-import { createDatabase } from './store/database.ts';
 import type { Database } from './store/database.ts';
-import { createLedgerStore } from './store/ledgerStore.ts';
-import { createPodRecords } from './store/podRecords.ts';
-import { schemaSteps } from './store/schema.ts';
 
 /** Where the services are. The demo differs from reality in these alone. */
 export interface Addresses {
@@ -63,6 +59,8 @@ export interface Core {
   readonly pods: PodService;
   readonly podWatch: PodWatch;
   readonly ledger: Ledger;
+  /** A look at the account is due: pods of ours exist, may exist or were running when last seen. Asks nobody. */
+  podsMayRun(): Promise<boolean>;
   readonly database: Database;
   readonly backends: BackendManager;
   readonly jobs: JobRunner;
@@ -78,33 +76,40 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
   const comfyAt = (baseUrl: string): ComfyClient => {
     let client = clients.get(baseUrl);
     if (client === undefined) {
-      client = createComfyClient({ ...options, baseUrl, transport });
+      client = late<ComfyClient>(
+        async () => (await import('./comfy/comfyClient.ts')).createComfyClient({ ...options, baseUrl, transport }),
+        { baseUrl },
+      );
       clients.set(baseUrl, client);
     }
     return client;
   };
 
   const keys = new KeyRing(options.secrets, life);
-  const database = life.own(createDatabase({ file: options.databaseFile, steps: schemaSteps, clock, log }));
-  const runpod = createRunpodClient({
-    ...options,
-    baseUrl: options.addresses.runpodApiUrl,
-    transport,
-    apiKey: () => keys.get('runpodApiKey'),
+  const database = openDatabase(options, life);
+  const runpod = openRunpod(options, transport, () => keys.get('runpodApiKey'));
+  const { probe } = late(async () => {
+    const { createComfyProbe } = await import('./fleet/comfyProbe.ts');
+    return { probe: createComfyProbe({ ...options, transport }) };
   });
+  const podRecords = createPodRecords(database);
   const pods = life.own(
     new PodService({
       client: runpod,
       clock,
       log,
-      records: storedPodRecords(createPodRecords(database), clock),
-      probe: createComfyProbe({ ...options, transport }),
+      records: storedPodRecords(
+        late(async () => (await import('./store/podRecords.ts')).createPodRecords(database)),
+        clock,
+      ),
+      probe,
       proxyTemplate: options.addresses.podProxyUrl,
       ...(options.podTimings === undefined ? {} : { timings: options.podTimings }),
     }),
   );
 
-  const ledger = life.own(new Ledger(createLedgerStore(database), clock));
+  const ledgerStore = late(async () => (await import('./store/ledgerStore.ts')).createLedgerStore(database));
+  const ledger = life.own(new Ledger(ledgerStore, clock));
   const podWatch = life.own(
     new PodWatch({
       pods,
@@ -162,7 +167,11 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     new JobRunner({ backends, clock, log, outputFolder: options.outputFolder, onDone: options.onJobDone }),
   );
   life.own(keys.onDidChange((id) => backends.reset(id === 'runpodApiKey' ? 'cloud' : 'gemini')));
-  return { keys, pods, podWatch, ledger, database, backends, jobs };
+  const podsMayRun = async (): Promise<boolean> => {
+    if (ledger.mayOwe || (await podRecords.unconfirmed()).length > 0) return true;
+    return (await podRecords.owned()).length > 0;
+  };
+  return { keys, pods, podWatch, ledger, podsMayRun, database, backends, jobs };
 }
 
 function policyOf(settings: Settings): Omit<RoutePolicy, 'localOnly'> {
@@ -175,21 +184,42 @@ function policyOf(settings: Settings): Omit<RoutePolicy, 'localOnly'> {
   };
 }
 
-/** The HTTP library is loaded at the first request; a failed load is not remembered. */
-function lazyTransport(network: () => NetworkSettings, life: Lifetime): () => Promise<Transport> {
-  let loading: Promise<Transport> | undefined;
-  return () => {
-    loading ??= import('./http/dispatcher.ts').then(
-      ({ createDispatcher }) => {
-        const transport = createDispatcher(network());
-        life.own({ dispose: () => void transport.close() });
-        return transport;
-      },
-      (error: unknown) => {
-        loading = undefined;
-        throw error;
-      },
-    );
-    return loading;
+function openDatabase({ databaseFile: file, clock, log }: CoreOptions, life: Lifetime): Database {
+  const setAside = life.own(new Emitter<string>());
+  const open = async (): Promise<Database> => {
+    const [{ createDatabase }, { schemaSteps }] = await Promise.all([
+      import('./store/database.ts'),
+      import('./store/schema.ts'),
+    ]);
+    const database = life.own(createDatabase({ file, steps: schemaSteps, clock, log }));
+    database.onDidSetAside((kept) => setAside.fire(kept));
+    return database;
   };
+  return late(open, { onDidSetAside: setAside.event, dispose: () => undefined });
+}
+
+function openRunpod(
+  options: CoreOptions,
+  transport: () => Promise<Transport>,
+  apiKey: () => Promise<string | undefined>,
+): RunpodClient {
+  const client = once(async () => {
+    const { createRunpodClient } = await import('./runpod/runpodClient.ts');
+    return createRunpodClient({ ...options, baseUrl: options.addresses.runpodApiUrl, transport, apiKey });
+  });
+  return late(client, {
+    async *streamLogs(...args) {
+      yield* (await client()).streamLogs(...args);
+    },
+  });
+}
+
+/** The HTTP library is loaded at the first request. */
+function lazyTransport(network: () => NetworkSettings, life: Lifetime): () => Promise<Transport> {
+  return once(async () => {
+    const { createDispatcher } = await import('./http/dispatcher.ts');
+    const transport = createDispatcher(network());
+    life.own({ dispose: () => void transport.close() });
+    return transport;
+  });
 }

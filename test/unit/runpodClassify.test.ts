@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { classifyRunpod, isNotFound, tellingErrors } from '../../src/core/runpod/classify.ts';
+import { classifyRunpod, tellingErrors } from '../../src/core/runpod/classify.ts';
+import { isNotFound } from '../../src/core/runpod/isNotFound.ts';
 
 function reply(status: number, body: object | string, headers: Record<string, string> = {}) {
   const text = typeof body === 'string' ? body : JSON.stringify(body);

@@ -1,12 +1,14 @@
 import type { Clock, Log } from '../kernel/ports.ts';
 import { Fault, toFault } from '../kernel/fault.ts';
+import { late } from '../kernel/late.ts';
 import type { ComfyClient, OutputFile } from '../comfy/comfyClient.ts';
-import { runPrompt } from '../comfy/runPrompt.ts';
 import type { PromptProgress } from '../comfy/runPrompt.ts';
 import { nodeClasses } from '../comfy/workflow.ts';
 import type { Workflow } from '../comfy/workflow.ts';
 import type { Backend, Health, JobProgress, JobRequest, RemoteFile } from './backend.ts';
 import { fillCheckpoint } from './fillCheckpoint.ts';
+
+const { runPrompt } = late(() => import('../comfy/runPrompt.ts'));
 
 export interface ComfyRunOptions {
   readonly client: ComfyClient;

@@ -1,6 +1,6 @@
 import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
 import type { Clock } from '../kernel/ports.ts';
-import { isNotFound } from '../runpod/classify.ts';
+import { isNotFound } from '../runpod/isNotFound.ts';
 import type { Pod, PodAction } from '../runpod/pod.ts';
 import type { RunpodClient } from '../runpod/runpodClient.ts';
 import { isActive } from './podFilter.ts';

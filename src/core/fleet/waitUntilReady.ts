@@ -1,6 +1,6 @@
 import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
 import type { FaultKind } from '../kernel/fault.ts';
-import { isNotFound } from '../runpod/classify.ts';
+import { isNotFound } from '../runpod/isNotFound.ts';
 import { isZeroGpu } from '../runpod/pod.ts';
 import type { Pod } from '../runpod/pod.ts';
 import type { ComfyProbe } from './comfyProbe.ts';

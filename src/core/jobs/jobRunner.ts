@@ -3,9 +3,11 @@ import type { BackendResult, JobProgress, JobRequest, Tier } from '../backends/b
 import { Emitter } from '../kernel/event.ts';
 import type { Disposable, Event } from '../kernel/event.ts';
 import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
+import { late } from '../kernel/late.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
-import { saveOutput } from '../outputs/saveOutput.ts';
 import type { SavedOutput } from '../outputs/saveOutput.ts';
+
+const { saveOutput } = late(() => import('../outputs/saveOutput.ts'));
 
 export interface JobOutcome {
   readonly request: JobRequest;

@@ -58,11 +58,6 @@ export function tellingErrors(errors: readonly string[]): readonly string[] {
   return missing.length > 0 ? missing : errors;
 }
 
-/** True for the fault of an id that RunPod does not know, or does not show yet. */
-export function isNotFound(error: unknown): boolean {
-  return error instanceof Fault && error.kind === 'rejected' && error.facts.status === 404;
-}
-
 function say(what: string, detail: string | undefined): string {
   return detail === undefined ? what : `${what}: ${detail}`;
 }

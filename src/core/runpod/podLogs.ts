@@ -1,7 +1,7 @@
 import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
 import type { Clock } from '../kernel/ports.ts';
 import type { HttpClient } from '../http/httpClient.ts';
-import { isNotFound } from './classify.ts';
+import { isNotFound } from './isNotFound.ts';
 import { timeMs } from './pod.ts';
 import { createSseParser } from './sseParser.ts';
 import type { SseEvent } from './sseParser.ts';
