@@ -15,6 +15,12 @@ export const commands = {
   openComfy: 'podrelay.comfy.open',
   showMenu: 'podrelay.status.open',
   showViews: 'podrelay.views.open',
+  startDemo: 'podrelay.demo.start',
+  stopDemo: 'podrelay.demo.stop',
+  demoLocalOff: 'podrelay.demo.localOff',
+  demoLocalOn: 'podrelay.demo.localOn',
+  demoCloudOff: 'podrelay.demo.cloudOff',
+  demoCloudOn: 'podrelay.demo.cloudOn',
   openSettings: 'podrelay.settings.open',
   showLog: 'podrelay.log.show',
 } as const;
@@ -32,6 +38,12 @@ export type ViewId = (typeof views)[keyof typeof views];
 export const contextKeys = {
   /** 'listed' | 'notSetUp': which welcome text the empty Backends view shows. */
   backendsState: 'podrelay.backendsState',
+  /** The demo runs in this window. */
+  demo: 'podrelay.demo',
+  /** The demo's local ComfyUI is switched on. */
+  demoLocal: 'podrelay.demoLocal',
+  /** The demo's RunPod works. */
+  demoCloud: 'podrelay.demoCloud',
   /** A job runs. */
   running: 'podrelay.running',
   /** A job has run in this window. */

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { contextKeys, settingPrefix } from './contract.ts';
 import type { Addresses } from './core/createCore.ts';
 import { Lifetime } from './core/kernel/lifetime.ts';
 import type { Settings } from './core/settings.ts';
@@ -6,7 +7,10 @@ import { createHostLog } from './host/hostLog.ts';
 import { createHostSecrets } from './host/hostSecrets.ts';
 import { createHostSettings } from './host/hostSettings.ts';
 import type { Place } from './host/place.ts';
+import type { Demo } from './host/startDemo.ts';
 import { openSession } from './session.ts';
+import type { DemoSwitch } from './ui/commands/demoCommands.ts';
+import { setContext } from './ui/setContext.ts';
 
 /** The composition root: the log first, so that nothing is lost, then a session over the real services. */
 export function activate(context: vscode.ExtensionContext): void {
@@ -16,22 +20,66 @@ export function activate(context: vscode.ExtensionContext): void {
   const log = createHostLog(channel);
   const settings = createHostSettings(process.env, log, life);
   const secrets = createHostSecrets(context.secrets, process.env, life);
+  const storageFolder = context.globalStorageUri.fsPath;
 
   let session = life.child();
+  let demo: Demo | undefined;
   const open = (place: Place): void => {
     session.dispose();
     session = life.child();
-    openSession({ context, log, channel, settings, place }, session);
+    for (const key of [contextKeys.demo, contextKeys.demoLocal, contextKeys.demoCloud]) setContext(key, !!demo);
+    openSession({ context, log, channel, settings, secrets, place, demo: demoSwitch }, session);
   };
   const openReal = (): void =>
     open({
       addresses: addressesOf(settings.current()),
       secrets,
-      storeFolder: context.globalStorageUri.fsPath,
+      storeFolder: storageFolder,
       podId: () => settings.current()['cloud.podId'] || undefined,
-      demo: undefined,
+      choosePod: async (podId) =>
+        vscode.workspace.getConfiguration().update(`${settingPrefix}cloud.podId`, podId, true),
     });
+  const leaveDemo = (): void => {
+    const ended = demo;
+    demo = undefined;
+    // The session first: it still talks to the simulator.
+    openReal();
+    ended?.dispose();
+  };
+  const demoSwitch: DemoSwitch = {
+    get control() {
+      return demo;
+    },
+    async start(signal) {
+      const { startDemo } = await import('./host/startDemo.ts');
+      const onDidEnd = (): void => {
+        leaveDemo();
+        void vscode.window.showErrorMessage('PodRelay: the demo has ended by itself. The log has the details.');
+      };
+      const started = await startDemo(
+        { extensionPath: context.extensionPath, storageFolder, log, onDidEnd },
+        AbortSignal.any([signal, life.signal]),
+      );
+      if (demo !== undefined) return started.dispose();
+      demo = started;
+      open(started.place);
+    },
+    stop: () => {
+      if (demo !== undefined) leaveDemo();
+    },
+  };
+  life.own({ dispose: () => demo?.dispose() });
+
   openReal();
+  let addresses = JSON.stringify(addressesOf(settings.current()));
+  life.own(
+    settings.onDidChange(() => {
+      const now = JSON.stringify(addressesOf(settings.current()));
+      if (now === addresses) return;
+      addresses = now;
+      if (demo === undefined) openReal();
+    }),
+  );
 }
 
 function addressesOf(settings: Settings): Addresses {

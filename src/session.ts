@@ -1,11 +1,15 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { createCore } from './core/createCore.ts';
 import { systemClock } from './core/kernel/clock.ts';
 import type { Lifetime } from './core/kernel/lifetime.ts';
 import type { Log } from './core/kernel/ports.ts';
+import type { KeyStore } from './host/hostSecrets.ts';
 import type { HostSettings } from './host/hostSettings.ts';
 import type { Place } from './host/place.ts';
+import type { DemoSwitch } from './ui/commands/demoCommands.ts';
+import { lookBack } from './ui/lookBack.ts';
 import { registerUi } from './ui/registerUi.ts';
 
 export interface SessionOptions {
@@ -14,14 +18,19 @@ export interface SessionOptions {
   readonly channel: vscode.LogOutputChannel;
   readonly settings: HostSettings;
   readonly place: Place;
+  /** The person's own keys, whatever the place. */
+  readonly secrets: KeyStore;
+  readonly demo: DemoSwitch;
 }
 
 /**
  * Core and UI over one place. Switching between the demo and the real services ends one session and opens another, so
  * nothing of one can leak into the other. No network and no timer starts here.
  */
-export function openSession({ context, log, channel, settings, place }: SessionOptions, life: Lifetime): void {
+export function openSession(options: SessionOptions, life: Lifetime): void {
+  const { context, log, channel, settings, place, demo } = options;
   const { version } = context.extension.packageJSON as { version: string };
+  const databaseFile = path.join(place.storeFolder, 'podrelay.db');
   const core = createCore(
     {
       clock: systemClock,
@@ -32,7 +41,7 @@ export function openSession({ context, log, channel, settings, place }: SessionO
       addresses: place.addresses,
       secrets: place.secrets,
       podId: place.podId,
-      databaseFile: path.join(place.storeFolder, 'podrelay.db'),
+      databaseFile,
       network: settings.network,
       outputFolder: () => {
         const folder = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? context.globalStorageUri.fsPath;
@@ -49,7 +58,7 @@ export function openSession({ context, log, channel, settings, place }: SessionO
       ...core,
       settings: settings.current,
       onDidChangeSetup: onDidChange,
-      isDemo: place.demo !== undefined,
+      demo,
       localComfyUrl: () => place.addresses.localComfyUrl,
       clock: systemClock,
       log,
@@ -57,4 +66,5 @@ export function openSession({ context, log, channel, settings, place }: SessionO
     },
     life,
   );
+  lookBack({ ...core, log, hasRecords: () => existsSync(databaseFile) }, life);
 }

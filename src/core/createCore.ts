@@ -92,16 +92,13 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     const { createComfyProbe } = await import('./fleet/comfyProbe.ts');
     return { probe: createComfyProbe({ ...options, transport }) };
   });
-  const podRecords = createPodRecords(database);
+  const podRecords = late(async () => (await import('./store/podRecords.ts')).createPodRecords(database));
   const pods = life.own(
     new PodService({
       client: runpod,
       clock,
       log,
-      records: storedPodRecords(
-        late(async () => (await import('./store/podRecords.ts')).createPodRecords(database)),
-        clock,
-      ),
+      records: storedPodRecords(podRecords, clock),
       probe,
       proxyTemplate: options.addresses.podProxyUrl,
       ...(options.podTimings === undefined ? {} : { timings: options.podTimings }),

@@ -9,11 +9,5 @@ export interface Place {
   readonly storeFolder: string;
   /** The pod that runs jobs; undefined = none is configured. */
   readonly podId: () => string | undefined;
-  readonly demo: DemoControl | undefined;
-}
-
-/** What the demo's commands can do to the simulated world. */
-export interface DemoControl {
-  setLocal(on: boolean): Promise<void>;
-  setCloud(working: boolean): Promise<void>;
+  choosePod(podId: string | undefined): Promise<void>;
 }

@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import path from 'node:path';
 import * as z from 'zod/mini';
@@ -21,8 +23,13 @@ const greeting = z.object({
 });
 const answer = z.object({ id: z.number(), error: z.optional(z.string()) });
 
+/** The simulator beside the editor. Ending it ends the process and removes what the demo recorded. */
 export interface Demo extends Disposable {
   readonly place: Place;
+  /** Opens or closes the port of the simulated local ComfyUI. */
+  setLocal(on: boolean): Promise<void>;
+  /** Makes the simulated RunPod fail, or work again. */
+  setCloud(working: boolean): Promise<void>;
 }
 
 export interface DemoOptions {
@@ -55,10 +62,14 @@ export async function startDemo(options: DemoOptions, signal: AbortSignal): Prom
   // A simulator that is gone already must not bring the editor's process down with an EPIPE.
   child.stdin.on('error', () => undefined);
 
+  const storeFolder = path.join(options.storageFolder, 'demo', randomUUID());
   const dispose = (): void => {
     stopped = true;
     child.stdin.end();
     child.kill();
+    rm(storeFolder, { recursive: true, force: true, maxRetries: 3 }).catch((error: unknown) =>
+      options.log.debug(`The demo's records could not be removed: ${String(error)}`),
+    );
   };
   const first = Promise.withResolvers<z.infer<typeof greeting>>();
   const fail = (why: string): void => {
@@ -100,17 +111,17 @@ export async function startDemo(options: DemoOptions, signal: AbortSignal): Prom
         waiting.set(id, { resolve, reject });
         child.stdin.write(`${JSON.stringify({ ...request, id })}\n`);
       });
+    let chosenPod: string | undefined = podId;
     return {
       dispose,
+      setLocal: (on) => ask({ do: 'setLocal', on }),
+      setCloud: (on) => ask({ do: 'setCloud', on }),
       place: {
         addresses,
         secrets: { get: (id) => Promise.resolve(keys[id]), onDidChange: never.event },
-        storeFolder: path.join(options.storageFolder, 'demo'),
-        podId: () => podId,
-        demo: {
-          setLocal: (on) => ask({ do: 'setLocal', on }),
-          setCloud: (on) => ask({ do: 'setCloud', on }),
-        },
+        storeFolder,
+        podId: () => chosenPod,
+        choosePod: (id) => Promise.resolve(void (chosenPod = id)),
       },
     };
   } catch (error) {

@@ -10,6 +10,8 @@ import type { Lifetime } from '../core/kernel/lifetime.ts';
 import type { Clock, Log } from '../core/kernel/ports.ts';
 import type { Settings } from '../core/settings.ts';
 import { backendCommands } from './commands/backendCommands.ts';
+import { demoCommands } from './commands/demoCommands.ts';
+import type { DemoSwitch } from './commands/demoCommands.ts';
 import { jobCommands } from './commands/jobCommands.ts';
 import { registerCommands } from './commands/runCommand.ts';
 import type { Command } from './commands/runCommand.ts';
@@ -24,11 +26,11 @@ export interface UiServices {
   readonly pods: PodService;
   readonly backends: BackendManager;
   readonly jobs: JobRunner;
-  readonly ledger?: Spending;
+  readonly ledger: Spending;
   readonly settings: () => Settings;
   /** Settings, keys or addresses changed. */
   readonly onDidChangeSetup: Event<unknown>;
-  readonly isDemo: boolean;
+  readonly demo: DemoSwitch;
   /** Empty = none. */
   readonly localComfyUrl: () => string;
   readonly clock: Clock;
@@ -38,9 +40,10 @@ export interface UiServices {
 
 /** Views, commands and the status bar. Registers only: nothing is asked before a view opens or a command runs. */
 export function registerUi(services: UiServices, life: Lifetime): void {
-  const { jobs, keys, pods, log, ledger, settings } = services;
+  const { backends, demo, jobs, keys, pods, log, settings } = services;
   const hasRunpodKey = (): boolean => keys.has('runpodApiKey');
-  const isSetUp = (): boolean => services.isDemo || hasRunpodKey() || keys.has('geminiApiKey');
+  const isDemo = demo.control !== undefined;
+  const isSetUp = (): boolean => isDemo || hasRunpodKey() || keys.has('geminiApiKey');
   const activePods = (): number => (pods.lastSeen?.pods ?? []).filter(isActive).length;
   const starter = new JobStarter({ jobs, settings, prepare: () => keys.load() });
 
@@ -49,13 +52,17 @@ export function registerUi(services: UiServices, life: Lifetime): void {
       ...windowCommands(services),
       ...backendCommands(services),
       ...jobCommands({ jobs, starter }),
+      ...demoCommands({
+        demo,
+        lookAgain: (signal) => Promise.allSettled([backends.checkAll(signal), pods.refresh(signal)]),
+      }),
       statusMenu({ jobs, activePods }),
     ],
     log,
     life,
   );
   registerBackendsView({ ...services, isSetUp, prepare: () => keys.load() }, life);
-  registerStatusBar({ ...services, ledger, hasRunpodKey }, life);
+  registerStatusBar({ ...services, isDemo, hasRunpodKey }, life);
   // Which keys are set is asked of the editor, not of the network; until it is known they count as set.
   void keys.load().catch((error: unknown) => log.warn(`The keys could not be read: ${String(error)}`));
 }

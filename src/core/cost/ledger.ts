@@ -55,6 +55,7 @@ export class Ledger implements Disposable {
   readonly #changed = new Emitter<void>();
   #spending: Observed<Spending>;
   #running: Observed<number>;
+  #mayOwe = false;
 
   constructor(store: LedgerStore, clock: Clock) {
     this.#store = store;
@@ -77,6 +78,11 @@ export class Ledger implements Disposable {
     return this.#running;
   }
 
+  /** By the records that were read last, a pod was running when it was last seen. */
+  get mayOwe(): boolean {
+    return this.#mayOwe;
+  }
+
   /** Reads the sums again: at the first need, and when another window may have written. */
   async refresh(): Promise<void> {
     const nowMs = this.#clock.now();
@@ -84,6 +90,7 @@ export class Ledger implements Disposable {
       const monthFromMs = startOfMonth(nowMs);
       const { counted, ofPods, meters } = await this.#store.view(Math.min(monthFromMs, this.#sessionFromMs));
       const open = openEntries(meters);
+      this.#mayOwe = open.length > 0;
       const spends = [...counted, ...open];
       this.#spending = known(
         {
