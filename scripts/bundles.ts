@@ -51,7 +51,7 @@ export interface BundleFlavor {
   readonly production: boolean;
 }
 
-function flavored({ production }: BundleFlavor): BuildOptions {
+function flavored({ production }: BundleFlavor): Pick<BuildOptions, 'minify' | 'sourcemap'> {
   return { minify: production, sourcemap: production ? false : 'linked' };
 }
 
