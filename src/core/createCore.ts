@@ -3,6 +3,7 @@ import { BackendManager } from './backends/backendManager.ts';
 import { createCloudBackend } from './backends/cloudBackend.ts';
 import { createLocalBackend } from './backends/comfyBackend.ts';
 import type { ComfyClient } from './comfy/comfyClient.ts';
+import type { KeyVerdict } from './checkKey.ts';
 import { Ledger } from './cost/ledger.ts';
 import { PodService } from './fleet/podService.ts';
 import type { PodTimings } from './fleet/podService.ts';
@@ -14,7 +15,7 @@ import type { JobRunnerOptions } from './jobs/jobRunner.ts';
 import { throwIfAborted, toFault } from './kernel/fault.ts';
 import { late, once } from './kernel/late.ts';
 import type { Lifetime } from './kernel/lifetime.ts';
-import type { Clock, Log, Secrets } from './kernel/ports.ts';
+import type { Clock, Log, SecretId, Secrets } from './kernel/ports.ts';
 import { Emitter } from './kernel/event.ts';
 import { KeyRing } from './keyRing.ts';
 import type { RoutePolicy } from './routing/route.ts';
@@ -56,7 +57,11 @@ export interface CoreOptions {
 
 export interface Core {
   readonly keys: KeyRing;
+  /** Tries a key that is not stored yet, on the service of this session. */
+  readonly checkKey: (id: SecretId, key: string, signal: AbortSignal) => Promise<KeyVerdict>;
   readonly pods: PodService;
+  /** RunPod's catalogue with stock. */
+  readonly gpuTypes: RunpodClient['listGpuTypes'];
   readonly podWatch: PodWatch;
   readonly ledger: Ledger;
   /** A look at the account is due: pods of ours exist, may exist or were running when last seen. Asks nobody. */
@@ -168,7 +173,24 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     if (ledger.mayOwe || (await podRecords.unconfirmed()).length > 0) return true;
     return (await podRecords.owned()).length > 0;
   };
-  return { keys, pods, podWatch, ledger, podsMayRun, database, backends, jobs };
+  const checkKey: Core['checkKey'] = async (id, key, signal) => {
+    const { runpodApiUrl, geminiUrl } = options.addresses;
+    const geminiModel = options.settings()['gemini.imageModel'];
+    const check = await import('./checkKey.ts');
+    return check.checkKey({ ...options, transport, runpodApiUrl, geminiUrl, geminiModel }, id, key, signal);
+  };
+  return {
+    keys,
+    checkKey,
+    gpuTypes: (query, signal) => runpod.listGpuTypes(query, signal),
+    pods,
+    podWatch,
+    ledger,
+    podsMayRun,
+    database,
+    backends,
+    jobs,
+  };
 }
 
 function policyOf(settings: Settings): Omit<RoutePolicy, 'localOnly'> {
