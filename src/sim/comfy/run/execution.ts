@@ -282,7 +282,7 @@ export class Execution {
         node_id: id,
         display_node: origin?.displayId ?? id,
         parent_node: origin?.parentId ?? null,
-        real_node_id: id,
+        real_node_id: origin?.displayId ?? id,
       };
     }
     return { outputs, meta };

@@ -103,7 +103,7 @@ export class RunEvents {
         prompt_id: this.#promptId,
         display_node_id: displayId,
         parent_node_id: parentId,
-        real_node_id: id,
+        real_node_id: displayId,
         image_type: 'image/jpeg',
       };
       this.#hub.sendBinary(previewWithMetadata(metadata, jpeg), this.#clientId, wantsMetadata);
@@ -133,7 +133,7 @@ export class RunEvents {
         prompt_id: this.#promptId,
         display_node_id: displayId,
         parent_node_id: parentId,
-        real_node_id: id,
+        real_node_id: displayId,
       };
     }
     this.#hub.send('progress_state', { prompt_id: this.#promptId, nodes }, this.#clientId);
