@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -18,8 +18,9 @@ export interface ServerHostOptions {
   /** A folder to keep the server's data in; without it a temporary one is made, and removed by `close`. */
   readonly dataFolder?: string;
   /**
-   * A project to install as a user's VS Code would have it: what its package would contain is copied. Without it the
-   * server takes an extension under development from the address, and as a test host it then shows no toasts.
+   * What to install as a user's VS Code would have it: a package (.vsix), or a project, of which the parts that its
+   * package would contain are copied. Without it the server takes an extension under development from the address, and
+   * as a test host it then shows no toasts.
    */
   readonly install?: string;
   /** Taken when it is free. A browser keeps secrets and layout by address, so a person wants the same one each time. */
@@ -68,7 +69,8 @@ export async function startServerHost(options: ServerHostOptions): Promise<Serve
   const dataFolder = options.dataFolder ?? mkdtempSync(path.join(tmpdir(), 'podrelay-host-'));
   writeSettings(path.join(dataFolder, 'data', 'User'), { ...quietSettings, ...options.settings });
   writeSettings(path.join(dataFolder, 'data', 'Machine'), options.machineSettings ?? {});
-  if (options.install !== undefined) installExtension(options.install, path.join(dataFolder, 'extensions'));
+  if (options.install?.endsWith('.vsix')) installPackage(options.entry, options.install, dataFolder);
+  else if (options.install !== undefined) installProject(options.install, path.join(dataFolder, 'extensions'));
   const port = await freePort(options.preferredPort ?? 0).catch(() => freePort(0));
   const child = spawn(process.execPath, serverArgs(options, port, dataFolder), {
     env: cleanEnvironment(options.env),
@@ -144,10 +146,20 @@ function writeSettings(folder: string, settings: Readonly<Record<string, unknown
   writeFileSync(file, JSON.stringify(settings, null, 2));
 }
 
+/** By the server's own command line. Throws an Error with what it printed. */
+function installPackage(entry: string, file: string, dataFolder: string): void {
+  const args = [entry, '--install-extension', file, '--server-data-dir', dataFolder, '--accept-server-license-terms'];
+  const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  // It ends with 0 in either case.
+  if (!stdout.includes('was successfully installed')) {
+    throw new Error(`${path.basename(file)} could not be installed (${String(status)}):\n${stdout}${stderr}`);
+  }
+}
+
 const packaged = ['package.json', 'package.nls.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'dist', 'media'];
 
 /** Copies, and never links: a VS Code that uninstalls or updates an extension deletes its folder. */
-function installExtension(project: string, extensionsFolder: string): void {
+function installProject(project: string, extensionsFolder: string): void {
   const { publisher, name, version } = JSON.parse(readFileSync(path.join(project, 'package.json'), 'utf8')) as Manifest;
   const id = `${publisher}.${name}`;
   const folder = path.join(extensionsFolder, `${id}-${version}`);
