@@ -20,6 +20,7 @@ const suites = [
   { name: 'unit', files: 'test/unit', commands: [mocha('test/unit')] },
   { name: 'contract', files: 'test/contract', commands: [mocha('test/contract')] },
   { name: 'host', files: 'test/host', commands: [build, ['test/host/runner/runHostTests.ts']] },
+  { name: 'package', files: 'test/package', commands: [mocha('test/package')] },
   { name: 'journeys', files: 'test/journeys', commands: [build, mocha('test/journeys', '--timeout', '180000')] },
 ];
 
