@@ -12,7 +12,7 @@ export class KeyRing {
   constructor(secrets: Secrets, life: Lifetime) {
     this.#secrets = secrets;
     this.#changed = life.own(new Emitter<SecretId>());
-    life.own(secrets.onDidChange((id) => void this.#look(id)));
+    life.own(secrets.onDidChange((id) => void this.#look(id, true)));
   }
 
   readonly onDidChange: Event<SecretId> = (listener) => this.#changed.event(listener);
@@ -30,9 +30,11 @@ export class KeyRing {
     return this.#secrets.get(id);
   }
 
-  async #look(id: SecretId): Promise<void> {
+  async #look(id: SecretId, isNew = false): Promise<void> {
     const value = await this.#secrets.get(id);
-    this.#has.set(id, value !== undefined && value !== '');
-    this.#changed.fire(id);
+    const has = value !== undefined && value !== '';
+    const changed = this.has(id) !== has;
+    this.#has.set(id, has);
+    if (changed || isNew) this.#changed.fire(id);
   }
 }

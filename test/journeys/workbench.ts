@@ -151,8 +151,11 @@ export class Workbench {
     const until = Date.now() + openTimeoutMs;
     for (;;) {
       await this.page.keyboard.press('F1');
-      await this.#quickBox().fill(`>${title}`);
-      const found = await row.waitFor({ timeout: 3_000 }).then(
+      // A message or an editor that opens at this moment takes the focus, and the palette closes: then once more.
+      const found = await (async () => {
+        await this.#quickBox().fill(`>${title}`, { timeout: 3_000 });
+        await row.waitFor({ timeout: 3_000 });
+      })().then(
         () => true,
         () => false,
       );
