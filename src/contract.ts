@@ -21,6 +21,10 @@ export const commands = {
   demoLocalOn: 'podrelay.demo.localOn',
   demoCloudOff: 'podrelay.demo.cloudOff',
   demoCloudOn: 'podrelay.demo.cloudOn',
+  openOutputFolder: 'podrelay.outputs.openFolder',
+  showCosts: 'podrelay.costs.show',
+  openWalkthrough: 'podrelay.walkthrough.open',
+  reportProblem: 'podrelay.problem.report',
   openSettings: 'podrelay.settings.open',
   showLog: 'podrelay.log.show',
 } as const;
@@ -31,8 +35,12 @@ export const viewContainer = 'podrelay';
 
 export const views = {
   backends: 'podrelay.backends',
+  outputs: 'podrelay.outputs',
 } as const;
 export type ViewId = (typeof views)[keyof typeof views];
+
+/** Id of the walkthrough 'Get Started with PodRelay', without the extension's. */
+export const walkthrough = 'start';
 
 /** Context keys that we set; `when` clauses of the manifest read them. */
 export const contextKeys = {

@@ -7,9 +7,11 @@ import { createHostLog } from './host/hostLog.ts';
 import { createHostSecrets } from './host/hostSecrets.ts';
 import { createHostSettings } from './host/hostSettings.ts';
 import type { Place } from './host/place.ts';
+import { rememberLines } from './host/recentLines.ts';
 import type { Demo } from './host/startDemo.ts';
 import { openSession } from './session.ts';
 import type { DemoSwitch } from './ui/commands/demoCommands.ts';
+import { registerOutputsView } from './ui/outputs/outputsSlot.ts';
 import { setContext } from './ui/setContext.ts';
 
 /** The composition root: the log first, so that nothing is lost, then a session over the real services. */
@@ -17,10 +19,13 @@ export function activate(context: vscode.ExtensionContext): void {
   const life = new Lifetime();
   context.subscriptions.push(life);
   const channel = life.own(vscode.window.createOutputChannel('PodRelay', { log: true }));
-  const log = createHostLog(channel);
+  const recent = rememberLines(channel, 200);
+  const log = createHostLog(recent.channel);
   const settings = createHostSettings(process.env, log, life);
   const secrets = createHostSecrets(context.secrets, process.env, life);
   const storageFolder = context.globalStorageUri.fsPath;
+
+  const outputs = registerOutputsView(context.extensionUri, log, life);
 
   let session = life.child();
   let demo: Demo | undefined;
@@ -28,7 +33,10 @@ export function activate(context: vscode.ExtensionContext): void {
     session.dispose();
     session = life.child();
     for (const key of [contextKeys.demo, contextKeys.demoLocal, contextKeys.demoCloud]) setContext(key, !!demo);
-    openSession({ context, log, channel, settings, secrets, place, demo: demoSwitch }, session);
+    openSession(
+      { context, log, recentLines: recent.lines, channel, settings, secrets, place, demo: demoSwitch, outputs },
+      session,
+    );
   };
   const openReal = (): void =>
     open({

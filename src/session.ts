@@ -10,17 +10,21 @@ import type { HostSettings } from './host/hostSettings.ts';
 import type { Place } from './host/place.ts';
 import type { DemoSwitch } from './ui/commands/demoCommands.ts';
 import { lookBack } from './ui/lookBack.ts';
+import type { OutputsSlot } from './ui/outputs/outputsSlot.ts';
 import { registerUi } from './ui/registerUi.ts';
 
 export interface SessionOptions {
   readonly context: vscode.ExtensionContext;
   readonly log: Log;
   readonly channel: vscode.LogOutputChannel;
+  /** The last lines of the log, without secrets. */
+  readonly recentLines: () => readonly string[];
   readonly settings: HostSettings;
   readonly place: Place;
   /** The person's own keys, whatever the place. */
   readonly secrets: KeyStore;
   readonly demo: DemoSwitch;
+  readonly outputs: OutputsSlot;
 }
 
 /**
@@ -31,6 +35,10 @@ export function openSession(options: SessionOptions, life: Lifetime): void {
   const { context, log, channel, settings, place, demo } = options;
   const { version } = context.extension.packageJSON as { version: string };
   const databaseFile = path.join(place.storeFolder, 'podrelay.db');
+  const outputFolder = (): string => {
+    const folder = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? context.globalStorageUri.fsPath;
+    return path.resolve(folder, settings.current().outputFolder);
+  };
   const core = createCore(
     {
       clock: systemClock,
@@ -43,10 +51,7 @@ export function openSession(options: SessionOptions, life: Lifetime): void {
       podId: place.podId,
       databaseFile,
       network: settings.network,
-      outputFolder: () => {
-        const folder = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? context.globalStorageUri.fsPath;
-        return path.resolve(folder, settings.current().outputFolder);
-      },
+      outputFolder,
       onJobDone: () => Promise.resolve(),
     },
     life,
@@ -63,6 +68,10 @@ export function openSession(options: SessionOptions, life: Lifetime): void {
       clock: systemClock,
       log,
       channel,
+      extension: context.extension,
+      recentLines: options.recentLines,
+      outputs: options.outputs,
+      outputFolder,
     },
     life,
   );

@@ -1,9 +1,11 @@
-import type * as vscode from 'vscode';
 import type { Log } from '../core/kernel/ports.ts';
 import { redact } from './redact.ts';
 
+/** Where lines are written. */
+export type LogChannel = Readonly<Record<'debug' | 'info' | 'warn' | 'error', (line: string) => void>>;
+
 /** The one output channel behind the core's log. Secrets are taken out here, at the last place before the text leaves. */
-export function createHostLog(channel: vscode.LogOutputChannel): Log {
+export function createHostLog(channel: LogChannel): Log {
   const text = (message: string, data?: object): string =>
     redact(data === undefined ? message : `${message} ${JSON.stringify(data)}`);
   return {

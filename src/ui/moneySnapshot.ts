@@ -5,7 +5,7 @@ import { shortGpuName } from './trees/gpuText.ts';
 import type { StatusSnapshot } from './statusText.ts';
 
 /** What the UI asks of the ledger. */
-export type Spending = Pick<Ledger, 'spending' | 'onDidChange' | 'refresh'>;
+export type Spending = Pick<Ledger, 'spending' | 'onDidChange' | 'refresh' | 'statement'>;
 
 export interface MoneyServices {
   readonly pods: PodService;

@@ -12,12 +12,16 @@ import type { Settings } from '../core/settings.ts';
 import { backendCommands } from './commands/backendCommands.ts';
 import { demoCommands } from './commands/demoCommands.ts';
 import type { DemoSwitch } from './commands/demoCommands.ts';
+import { helpCommands } from './commands/helpCommands.ts';
 import { jobCommands } from './commands/jobCommands.ts';
 import { registerCommands } from './commands/runCommand.ts';
 import type { Command } from './commands/runCommand.ts';
 import { statusMenu } from './commands/statusMenu.ts';
+import { costsCommand } from './costs/costsCommand.ts';
 import { JobStarter } from './jobs/jobStarter.ts';
 import type { Spending } from './moneySnapshot.ts';
+import type { OutputsSlot } from './outputs/outputsSlot.ts';
+import { outputFolderCommand } from './outputs/revealFile.ts';
 import { registerStatusBar } from './statusBar.ts';
 import { registerBackendsView } from './trees/backendsView.ts';
 
@@ -36,6 +40,11 @@ export interface UiServices {
   readonly clock: Clock;
   readonly log: Log;
   readonly channel: vscode.LogOutputChannel;
+  readonly extension: vscode.Extension<unknown>;
+  /** The last lines of the log, without secrets. */
+  readonly recentLines: () => readonly string[];
+  readonly outputs: OutputsSlot;
+  readonly outputFolder: () => string;
 }
 
 /** Views, commands and the status bar. Registers only: nothing is asked before a view opens or a command runs. */
@@ -52,6 +61,9 @@ export function registerUi(services: UiServices, life: Lifetime): void {
       ...windowCommands(services),
       ...backendCommands(services),
       ...jobCommands({ jobs, starter }),
+      outputFolderCommand(services.outputFolder),
+      costsCommand({ ...services, isDemo, hasRunpodKey }, life),
+      ...helpCommands({ ...services, isDemo }),
       ...demoCommands({
         demo,
         lookAgain: (signal) => Promise.allSettled([backends.checkAll(signal), pods.refresh(signal)]),
@@ -62,6 +74,7 @@ export function registerUi(services: UiServices, life: Lifetime): void {
     life,
   );
   registerBackendsView({ ...services, isSetUp, prepare: () => keys.load() }, life);
+  services.outputs.attach({ ...services, starter, isDemo }, life);
   registerStatusBar({ ...services, isDemo, hasRunpodKey }, life);
   // Which keys are set is asked of the editor, not of the network; until it is known they count as set.
   void keys.load().catch((error: unknown) => log.warn(`The keys could not be read: ${String(error)}`));

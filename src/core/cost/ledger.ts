@@ -26,6 +26,18 @@ export interface Spending {
   readonly pods: ReadonlyMap<string, Spend>;
 }
 
+/** What a report of costs is made of. Times are ms since the epoch. */
+export interface Statement {
+  /** All that touches this month and the session, newest first; shares of pod time and free jobs too. */
+  readonly entries: readonly LedgerEntry[];
+  /** Pod time that is owed up to the last look and not an entry yet: of pods that bill now. */
+  readonly open: readonly LedgerEntry[];
+  readonly sessionFromMs: number;
+  readonly dayFromMs: number;
+  readonly monthFromMs: number;
+  readonly nowMs: number;
+}
+
 export interface JobCost {
   readonly jobId: string;
   readonly backend: string;
@@ -141,6 +153,15 @@ export class Ledger implements Disposable {
   async measuredMicros(backend: string, limit: number): Promise<readonly number[]> {
     const jobs = await this.#store.recentJobs(backend, limit);
     return jobs.filter((job) => job.basis === 'measured').map((job) => job.micros);
+  }
+
+  /** Faults: 'io' when the records cannot be read. */
+  async statement(): Promise<Statement> {
+    const nowMs = this.#clock.now();
+    const sessionFromMs = this.#sessionFromMs;
+    const monthFromMs = startOfMonth(nowMs);
+    const { entries, meters } = await this.#store.entries(Math.min(monthFromMs, sessionFromMs));
+    return { entries, open: openEntries(meters), sessionFromMs, dayFromMs: startOfDay(nowMs), monthFromMs, nowMs };
   }
 
   /** When a job's cost on this backend was recorded last, in any window; ms since the epoch. */

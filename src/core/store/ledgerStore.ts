@@ -59,6 +59,8 @@ export interface LedgerStore {
   meter(decide: (meters: readonly PodMeter[]) => Metering): Promise<void>;
   /** `counted` from `fromMs` on; one consistent view. */
   view(fromMs: number): Promise<LedgerView>;
+  /** Every entry from `fromMs` on, shares of pod time and free jobs too, newest first; and the meters of that moment. */
+  entries(fromMs: number): Promise<Pick<LedgerView, 'meters'> & { readonly entries: readonly LedgerEntry[] }>;
   /** Newest first; for measured rates. */
   recentJobs(backend: string, limit: number): Promise<readonly LedgerEntry[]>;
 }
@@ -110,6 +112,13 @@ export function createLedgerStore(database: Database): LedgerStore {
             `SELECT * FROM ledger_entry WHERE kind = 'pod'
                AND subject IN (SELECT pod_id FROM pod_meter WHERE state <> 'gone') ORDER BY to_ms, id`,
           )
+          .map(toEntry),
+        meters: readMeters(rows),
+      })),
+    entries: (fromMs) =>
+      database.read((rows) => ({
+        entries: rows
+          .all(entryRow, 'SELECT * FROM ledger_entry WHERE to_ms >= ? ORDER BY to_ms DESC, id DESC', fromMs)
           .map(toEntry),
         meters: readMeters(rows),
       })),
