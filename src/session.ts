@@ -11,6 +11,7 @@ import type { Place } from './host/place.ts';
 import type { DemoSwitch } from './ui/commands/demoCommands.ts';
 import { lookBack } from './ui/lookBack.ts';
 import type { OutputsSlot } from './ui/outputs/outputsSlot.ts';
+import { askGemini } from './ui/jobs/askGemini.ts';
 import { registerUi } from './ui/registerUi.ts';
 
 export interface SessionOptions {
@@ -53,6 +54,7 @@ export function openSession(options: SessionOptions, life: Lifetime): void {
       network: settings.network,
       outputFolder,
       onJobDone: () => Promise.resolve(),
+      consent: askGemini,
     },
     life,
   );

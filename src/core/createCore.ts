@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { BackendManager } from './backends/backendManager.ts';
 import { createCloudBackend } from './backends/cloudBackend.ts';
 import { createLocalBackend } from './backends/comfyBackend.ts';
+import { createGeminiBackend } from './backends/geminiBackend.ts';
 import type { ComfyClient } from './comfy/comfyClient.ts';
 import type { KeyVerdict } from './checkKey.ts';
 import { Ledger } from './cost/ledger.ts';
@@ -9,6 +10,8 @@ import { PodService } from './fleet/podService.ts';
 import type { PodTimings } from './fleet/podService.ts';
 import { PodWatch } from './fleet/podWatch.ts';
 import { storedPodRecords } from './fleet/storedPodRecords.ts';
+import type { VideoTimings } from './gemini/awaitVideo.ts';
+import type { Consent } from './gemini/consentQuestion.ts';
 import type { NetworkSettings, Transport } from './http/transport.ts';
 import { JobRunner } from './jobs/jobRunner.ts';
 import type { JobRunnerOptions } from './jobs/jobRunner.ts';
@@ -49,8 +52,11 @@ export interface CoreOptions {
   readonly network: () => NetworkSettings;
   readonly outputFolder: () => string;
   readonly onJobDone: JobRunnerOptions['onDone'];
+  /** Asked before Gemini is paid for a job, unless the settings say that it always may be. */
+  readonly consent: Consent;
   /** Shorter waits where the clock of the other side runs faster. */
   readonly podTimings?: PodTimings;
+  readonly geminiTimings?: VideoTimings;
   /** Between two looks at the pods while one costs money. */
   readonly podWatchEveryMs?: number;
 }
@@ -161,9 +167,17 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     hasKey: () => keys.has('runpodApiKey'),
     onIntent: () => undefined,
   });
+  const gemini = createGeminiBackend({
+    ...options,
+    baseUrl: options.addresses.geminiUrl,
+    transport,
+    apiKey: () => keys.get('geminiApiKey'),
+    hasKey: () => keys.has('geminiApiKey'),
+    ...(options.geminiTimings === undefined ? {} : { timings: options.geminiTimings }),
+  });
 
   const backends = life.own(
-    new BackendManager({ backends: [local, cloud], clock, log, policy: () => policyOf(options.settings()) }),
+    new BackendManager({ backends: [local, cloud, gemini], clock, log, policy: () => policyOf(options.settings()) }),
   );
   const jobs = life.own(
     new JobRunner({ backends, clock, log, outputFolder: options.outputFolder, onDone: options.onJobDone }),

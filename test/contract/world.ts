@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createCore } from '../../src/core/createCore.ts';
 import type { Core } from '../../src/core/createCore.ts';
+import type { Consent, ConsentQuestion } from '../../src/core/gemini/consentQuestion.ts';
 import { systemClock } from '../../src/core/kernel/clock.ts';
 import { Emitter } from '../../src/core/kernel/event.ts';
 import { Lifetime } from '../../src/core/kernel/lifetime.ts';
@@ -23,6 +24,9 @@ export interface World {
   readonly signal: AbortSignal;
   settings: Settings;
   podId: string | undefined;
+  /** What the person says when asked for Gemini; 'no' until a test says otherwise. */
+  consent: Consent;
+  readonly questions: readonly ConsentQuestion[];
   readonly keys: Map<SecretId, string>;
   keysChanged(id: SecretId): void;
   close(): Promise<void>;
@@ -53,6 +57,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   ]);
   const changed = life.own(new Emitter<SecretId>());
   const done: JobOutcome[] = [];
+  const questions: ConsentQuestion[] = [];
   const world: World = {
     sim,
     folder,
@@ -61,6 +66,8 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     signal: life.signal,
     settings: readSettings(() => undefined).settings,
     podId: undefined,
+    consent: () => Promise.resolve(false),
+    questions,
     keys,
     keysChanged: (id) => changed.fire(id),
     core: undefined as unknown as Core,
@@ -84,7 +91,12 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       network: () => ({ proxyUrl: undefined, noProxy: [], strictTls: true }),
       outputFolder: () => path.join(folder, 'generated'),
       onJobDone: (outcome) => Promise.resolve(void done.push(outcome)),
+      consent: (question, signal) => {
+        questions.push(question);
+        return world.consent(question, signal);
+      },
       podTimings: fastPodTimings,
+      geminiTimings: { pollMs: 20, deadlineMs: 2_000 },
       ...(options.podWatchEveryMs === undefined ? {} : { podWatchEveryMs: options.podWatchEveryMs }),
     },
     life,

@@ -14,6 +14,8 @@ export interface JobRequest {
   readonly media: 'image' | 'video';
   /** Never leaves this machine: it fails instead. */
   readonly localOnly: boolean;
+  /** Where the input files that the graph names are looked for: the folder of the workflow's own file. */
+  readonly inputFolder?: string;
 }
 
 export interface Health {

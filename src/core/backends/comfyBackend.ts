@@ -9,6 +9,7 @@ import type { Backend, Health, JobProgress, JobRequest, RemoteFile } from './bac
 import { fillCheckpoint } from './fillCheckpoint.ts';
 
 const { runPrompt } = late(() => import('../comfy/runPrompt.ts'));
+const { uploadInputs } = late(() => import('../inputs/uploadInputs.ts'));
 
 export interface ComfyRunOptions {
   readonly client: ComfyClient;
@@ -28,7 +29,9 @@ export async function runOnComfy(
   signal: AbortSignal,
 ): Promise<readonly RemoteFile[]> {
   const { client, clock, log, newId } = options;
-  const workflow = await prepared(options, job.workflow, signal);
+  const filled = await prepared(options, job.workflow, signal);
+  const sending = (file: string): void => onProgress({ phase: `Sending ${file}` });
+  const workflow = await uploadInputs(client, filled, job.inputFolder, sending, signal);
   const promptId = newId();
   const clientId = newId();
   options.onIntent(promptId, clientId);

@@ -5,17 +5,22 @@ import type { GeminiClient } from './geminiClient.ts';
 import type { GeminiUsage } from './price.ts';
 import type { VideoSource, VideoState } from './videoReply.ts';
 
-export interface AwaitVideoOptions {
-  readonly clock: Clock;
+export interface VideoTimings {
   /** Google publishes no maximum. */
   readonly deadlineMs: number;
   readonly pollMs: number;
+}
+
+export interface AwaitVideoOptions extends VideoTimings {
+  readonly clock: Clock;
   /** Told after every poll: Google gives no percentage, so elapsed time is all that can be shown. */
   readonly onPoll: (status: string, elapsedMs: number) => void;
+  /** Told once the job has ended, well or not: a failed one may be billed as well. */
+  readonly onUsage?: (usage: GeminiUsage) => void;
 }
 
 /** Google's own interval and our longest patience (Gemini API docs, omni; the deadline is inferred). */
-export const awaitVideoDefaults = { pollMs: 5_000, deadlineMs: 600_000 } as const;
+export const awaitVideoDefaults: VideoTimings = { pollMs: 5_000, deadlineMs: 600_000 };
 
 /**
  * Polls a job until its clip can be fetched, and its file, where there is one, is active. Passing faults of polls are lived
@@ -54,6 +59,7 @@ export async function awaitVideo(
 
   const done = await until<Extract<VideoState, { is: 'done' }>>(async () => {
     const state = await client.video(id, signal);
+    if (state.is !== 'running' && state.usage !== undefined) options.onUsage?.(state.usage);
     if (state.is === 'failed') throw state.fault;
     return state.is === 'running' ? state.status : state;
   });

@@ -24,6 +24,8 @@ export interface WantedJob {
   /** Shown while it runs. */
   readonly label: string;
   readonly workflow: Workflow;
+  /** Where the input files that it names are looked for. */
+  readonly inputFolder?: string;
 }
 
 /** Starts jobs with progress and cancel, opens what they made and says what is worth saying: one message a job. */
@@ -48,7 +50,7 @@ export class JobStarter {
     await prepare();
     const { label, workflow } = wanted;
     const localOnly = settings()['privacy.localOnly'];
-    const request = { id: randomUUID(), label, workflow, media: mediaOf(workflow), localOnly };
+    const request = { ...wanted, id: randomUUID(), media: mediaOf(workflow), localOnly };
     const outcome = await withProgress(`PodRelay: ${label}`, signal, (report, at) =>
       jobs.run(request, (progress) => report({ message: progressLine(progress), ...fractionOf(progress) }), at),
     );
@@ -67,8 +69,8 @@ export class JobStarter {
     return this.repeat(this.#last, signal);
   }
 
-  async repeat({ label, workflow }: WantedJob, signal: AbortSignal): Promise<JobOutcome> {
-    return this.start({ label, workflow: withFreshSeeds(workflow, newSeed) }, signal);
+  async repeat(wanted: WantedJob, signal: AbortSignal): Promise<JobOutcome> {
+    return this.start({ ...wanted, workflow: withFreshSeeds(wanted.workflow, newSeed) }, signal);
   }
 }
 

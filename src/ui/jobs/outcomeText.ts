@@ -26,7 +26,7 @@ export function outcomeText(outcome: JobOutcome): OutcomeText {
 
 /** What the person has not set up, or has switched off, is no news. */
 function counts({ outcome, why }: Attempt): boolean {
-  return outcome === 'failed' || !/^(Switched off|No .* (is set|is configured))$/.test(why ?? '');
+  return outcome === 'failed' || !/^(Switched off\b.*|No .* (is set|is configured))$/.test(why ?? '');
 }
 
 function verb({ outcome }: Attempt): string {

@@ -13,5 +13,10 @@ export async function readWorkflow(file: vscode.Uri | undefined): Promise<Wanted
       nextStep: vscode.l10n.t('Open a ComfyUI workflow in API format and run the command again.'),
     });
   }
-  return { label: path.basename(document.fileName), workflow: parseWorkflow(document.getText()) };
+  const workflow = parseWorkflow(document.getText());
+  const label = path.basename(document.fileName);
+  // Input files are looked for beside the workflow; an unsaved one lies nowhere.
+  return document.uri.scheme === 'file'
+    ? { label, workflow, inputFolder: path.dirname(document.uri.fsPath) }
+    : { label, workflow };
 }
