@@ -15,6 +15,7 @@ import type { Consent } from './gemini/consentQuestion.ts';
 import type { NetworkSettings, Transport } from './http/transport.ts';
 import { JobRunner } from './jobs/jobRunner.ts';
 import type { JobRunnerOptions } from './jobs/jobRunner.ts';
+import { JobRecovery } from './jobs/recoverJobs.ts';
 import { throwIfAborted, toFault } from './kernel/fault.ts';
 import { late, once } from './kernel/late.ts';
 import type { Lifetime } from './kernel/lifetime.ts';
@@ -57,6 +58,10 @@ export interface CoreOptions {
   /** Shorter waits where the clock of the other side runs faster. */
   readonly podTimings?: PodTimings;
   readonly geminiTimings?: VideoTimings;
+  /** How long a window that has gone silent keeps its jobs. */
+  readonly jobLeaseMs?: number;
+  /** True when the simulator makes the pictures. */
+  readonly simulated?: boolean;
   /** Between two looks at the pods while one costs money. */
   readonly podWatchEveryMs?: number;
 }
@@ -75,7 +80,11 @@ export interface Core {
   readonly database: Database;
   readonly backends: BackendManager;
   readonly jobs: JobRunner;
+  readonly recovery: JobRecovery;
 }
+
+/** Three signs of life are missed before a window counts as gone. */
+const defaultJobLeaseMs = 15_000;
 
 /** Pure wiring: nothing is sent and no timer is set before a caller asks. */
 export function createCore(options: CoreOptions, life: Lifetime): Core {
@@ -150,8 +159,8 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
       const { localComfyUrl } = options.addresses;
       return localComfyUrl === '' ? undefined : comfyAt(localComfyUrl);
     },
+    comfyAt,
     checkpoint,
-    onIntent: () => undefined,
   });
   const cloud = createCloudBackend({
     pods,
@@ -165,7 +174,6 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     readyTimeoutMs: () => options.settings()['cloud.readyTimeoutMinutes'] * 60_000,
     checkpoint,
     hasKey: () => keys.has('runpodApiKey'),
-    onIntent: () => undefined,
   });
   const gemini = createGeminiBackend({
     ...options,
@@ -179,9 +187,24 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
   const backends = life.own(
     new BackendManager({ backends: [local, cloud, gemini], clock, log, policy: () => policyOf(options.settings()) }),
   );
-  const jobs = life.own(
-    new JobRunner({ backends, clock, log, outputFolder: options.outputFolder, onDone: options.onJobDone }),
+  const leaseMs = options.jobLeaseMs ?? defaultJobLeaseMs;
+  const store = late(async () =>
+    (await import('./store/jobStore.ts')).createJobStore(database, { owner: newId(), leaseMs }),
   );
+  const jobs = life.own(
+    new JobRunner({
+      backends,
+      store,
+      leaseMs,
+      ledger,
+      clock,
+      log,
+      outputFolder: options.outputFolder,
+      onDone: options.onJobDone,
+      simulated: options.simulated ?? false,
+    }),
+  );
+  const recovery = new JobRecovery({ store, jobs, backends, clock, log });
   life.own(keys.onDidChange((id) => backends.reset(id === 'runpodApiKey' ? 'cloud' : 'gemini')));
   const podsMayRun = async (): Promise<boolean> => {
     if (ledger.mayOwe || (await podRecords.unconfirmed()).length > 0) return true;
@@ -204,6 +227,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     database,
     backends,
     jobs,
+    recovery,
   };
 }
 

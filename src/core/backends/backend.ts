@@ -1,5 +1,6 @@
 import type { Fault } from '../kernel/fault.ts';
 import type { Workflow } from '../comfy/workflow.ts';
+import type { RemoteRun } from '../store/jobStore.ts';
 
 export const tiers = ['local', 'cloud', 'gemini'] as const;
 /** Also the id of the backend: this version has one backend a tier. */
@@ -57,14 +58,34 @@ export interface BackendResult {
   /** Micro-dollars; measured or the provider's own figure. */
   readonly micros: number;
   readonly costBasis: string;
+  /** What `micros` is: absent = an estimate; 'unknown' = `micros` says nothing. */
+  readonly basis?: CostKind;
   readonly gpu?: string;
+  /** The graph that ran; absent = the one of the request, or none (Gemini). */
+  readonly workflow?: Workflow;
   /** What was asked for and could not be honoured. */
   readonly dropped: readonly string[];
 }
 
+export type CostKind = 'measured' | 'estimated' | 'unknown';
+
 export interface RunContext {
   onProgress(progress: JobProgress): void;
+  /**
+   * To be awaited before anything is sent: on disk when it returns, so that the run can be found again after a crash.
+   * Where the service chooses the id, it is called again once that is known.
+   * @throws Fault 'io' when it cannot be written down and would be paid for
+   */
+  onIntent(remote: RemoteRun): Promise<void>;
 }
+
+/** What became of a run that an earlier window sent. */
+export type Resumed =
+  | { readonly is: 'result'; readonly result: BackendResult }
+  /** It will never be known; a sentence. */
+  | { readonly is: 'lost'; readonly why: string }
+  /** Nobody can say now; a sentence. */
+  | { readonly is: 'later'; readonly why: string };
 
 export interface Backend {
   readonly id: Tier;
@@ -78,4 +99,10 @@ export interface Backend {
   quote(job: JobRequest): Quote;
   /** @throws Fault */
   run(job: JobRequest, context: RunContext, signal: AbortSignal): Promise<BackendResult>;
+  /**
+   * Asks for what an earlier window sent, and follows it to its end. Sends, starts and pays nothing. Absent = what was
+   * sent there cannot be asked for.
+   * @throws Fault when the job has failed there
+   */
+  resume?(remote: RemoteRun, job: JobRequest, context: RunContext, signal: AbortSignal): Promise<Resumed>;
 }

@@ -35,13 +35,21 @@ export interface Execution<T> {
   readonly attempts: readonly Attempt[];
 }
 
-/** Every backend failed or was refused; the message names each with its reason. */
-export class AllBackendsFailed extends Fault {
+/** A job's last fault, with all that was tried. */
+export class JobFault extends Fault {
   readonly attempts: readonly Attempt[];
+  constructor(attempts: readonly Attempt[], ...fault: ConstructorParameters<typeof Fault>) {
+    super(...fault);
+    this.attempts = attempts;
+  }
+}
+
+/** Every backend failed or was refused; the message names each with its reason. */
+export class AllBackendsFailed extends JobFault {
   constructor(attempts: readonly Attempt[], last: Fault | undefined) {
     const reasons = attempts.map((attempt) => `${attempt.backend}: ${attempt.why ?? 'unknown'}`).join('; ');
-    super(last?.kind ?? 'unavailable', `No backend could do it (${reasons})`, last?.facts ?? {}, { cause: last });
-    this.attempts = attempts;
+    const message = `No backend could do it (${reasons})`;
+    super(attempts, last?.kind ?? 'unavailable', message, last?.facts ?? {}, { cause: last });
   }
 }
 
@@ -241,9 +249,9 @@ interface Entry {
 }
 
 /** The job's own fault keeps its kind and facts, and learns what was tried before. */
-function withAttempts(fault: Fault, attempts: readonly Attempt[]): Fault {
+function withAttempts(fault: Fault, attempts: readonly Attempt[]): JobFault {
   const earlier = attempts.slice(0, -1).map((attempt) => `${attempt.backend}: ${attempt.why ?? attempt.outcome}`);
   const where = attempts.at(-1)?.backend ?? '';
   const before = earlier.length === 0 ? '' : ` (before: ${earlier.join('; ')})`;
-  return new Fault(fault.kind, `${where}: ${fault.message}${before}`, fault.facts, { cause: fault });
+  return new JobFault(attempts, fault.kind, `${where}: ${fault.message}${before}`, fault.facts, { cause: fault });
 }

@@ -1,11 +1,14 @@
 import type { ComfyClient } from '../comfy/comfyClient.ts';
 import { videoCostMicros } from '../fleet/podCost.ts';
 import type { PodService } from '../fleet/podService.ts';
-import { Fault } from '../kernel/fault.ts';
+import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
+import { late } from '../kernel/late.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import type { Pod } from '../runpod/pod.ts';
-import type { Backend, Health } from './backend.ts';
+import type { Backend, BackendResult, Health, Resumed } from './backend.ts';
 import { gpuName, missingClasses, probeComfy, runOnComfy } from './comfyBackend.ts';
+
+const { resumeOnComfy } = late(() => import('./resumeOnComfy.ts'));
 
 export interface CloudBackendOptions {
   readonly pods: PodService;
@@ -20,7 +23,6 @@ export interface CloudBackendOptions {
   readonly readyTimeoutMs: () => number;
   readonly checkpoint: () => string | undefined;
   readonly hasKey: () => boolean;
-  readonly onIntent: (jobId: string, promptId: string, clientId: string) => void;
   /** Measured micro-dollars per hour of the configured pod and videos per hour; undefined = not measured yet. */
   readonly measured?: () => { readonly usdPerHourMicros: number; readonly videosPerHour: number } | undefined;
 }
@@ -97,30 +99,67 @@ export function createCloudBackend(options: CloudBackendOptions): Backend {
       const missing = await missingClasses(client, job.workflow, signal);
       if (missing.length > 0) throw new Fault('mismatch', missing.join('; '), { delivered: 'no' });
       const startedAt = clock.now();
-      const files = await runOnComfy(
-        {
-          client,
-          clock,
-          log: options.log,
-          newId: options.newId,
-          checkpoint: options.checkpoint(),
-          onIntent: (promptId, clientId) => options.onIntent(job.id, promptId, clientId),
-        },
+      const run = await runOnComfy(
+        { client, clock, log: options.log, newId: options.newId, checkpoint: options.checkpoint() },
         job,
-        (progress) => context.onProgress(progress),
+        context,
         signal,
       );
       const pod = pods.lastSeen?.pods.find((one) => one.id === podId);
-      const seconds = (clock.now() - startedAt) / 1_000;
-      return {
-        files,
-        micros: Math.round(((pod?.usdPerHourMicros ?? 0) * seconds) / 3_600),
-        costBasis: `${seconds.toFixed(1)} s of the pod's hourly price`,
-        ...(pod?.gpu === undefined ? {} : { gpu: gpuName(pod.gpu.id) }),
-        dropped: [],
-      };
+      return { ...run, ...podShare(pod, clock.now() - startedAt), dropped: [] };
+    },
+    async resume(remote, job, context, signal) {
+      const found = await findPod(pods, remote.address, clock, signal);
+      if (found.is !== 'pod') return found;
+      const client = options.comfyAt(remote.address);
+      const resumed = await resumeOnComfy({ ...options, client }, remote, job, context, signal);
+      if (resumed.is !== 'files') return resumed;
+      const { files, ranMs } = resumed;
+      return { is: 'result', result: { files, ...podShare(found.pod, ranMs), dropped: [] } };
     },
   };
+}
+
+type PodCost = Pick<BackendResult, 'micros' | 'costBasis' | 'basis' | 'gpu'>;
+
+/** The share of the pod's time that a job took; unknown when its price or the time is. */
+function podShare(pod: Pod | undefined, ms: number | undefined): PodCost {
+  const gpu = pod?.gpu === undefined ? {} : { gpu: gpuName(pod.gpu.id) };
+  if (pod === undefined || pod.usdPerHourMicros <= 0 || ms === undefined) {
+    const what = ms === undefined ? 'the time that it took' : "the pod's price";
+    return { micros: 0, costBasis: `${what} is not known`, basis: 'unknown', ...gpu };
+  }
+  const costBasis = `${(ms / 1_000).toFixed(1)} s of the pod's hourly price`;
+  return { micros: Math.round((pod.usdPerHourMicros * ms) / 3_600_000), costBasis, basis: 'measured', ...gpu };
+}
+
+type FoundPod = { readonly is: 'pod'; readonly pod: Pod } | Exclude<Resumed, { readonly is: 'result' }>;
+
+/** Between two listings that lack a pod, before it is believed: a single one has been wrong. */
+const secondListingMs = 1_000;
+
+/** The pod whose ComfyUI is at this address, if it still runs. It is never started for a result: ComfyUI forgets its jobs when it ends. */
+async function findPod(pods: PodService, address: string, clock: Clock, signal: AbortSignal): Promise<FoundPod> {
+  const find = async (): Promise<Pod | undefined> =>
+    (await pods.refresh(signal)).find((one) => pods.address(one.id) === address);
+  try {
+    let pod = await find();
+    if (pod === undefined) {
+      await clock.sleep(secondListingMs, signal);
+      pod = await find();
+    }
+    if (pod === undefined || pod.status === 'TERMINATED') {
+      return { is: 'lost', why: 'The pod that ran it has been terminated' };
+    }
+    if (pod.status === 'RUNNING') return { is: 'pod', pod };
+    if (pod.status === 'EXITED' || pod.status === 'ERROR') {
+      return { is: 'lost', why: 'The pod that ran it was stopped before the result was fetched' };
+    }
+    return { is: 'later', why: `The pod that ran it is ${pod.status.toLowerCase()}` };
+  } catch (error) {
+    throwIfAborted(signal);
+    return { is: 'later', why: `RunPod cannot be asked: ${toFault(error).message}` };
+  }
 }
 
 /** A pod that runs but whose ComfyUI does not answer is booting, by all we can know from outside. */

@@ -1,14 +1,16 @@
 import type { Clock, Log } from '../kernel/ports.ts';
 import { Fault, toFault } from '../kernel/fault.ts';
 import { late } from '../kernel/late.ts';
-import type { ComfyClient, OutputFile } from '../comfy/comfyClient.ts';
+import type { ComfyClient } from '../comfy/comfyClient.ts';
 import type { PromptProgress } from '../comfy/runPrompt.ts';
 import { nodeClasses } from '../comfy/workflow.ts';
 import type { Workflow } from '../comfy/workflow.ts';
-import type { Backend, Health, JobProgress, JobRequest, RemoteFile } from './backend.ts';
+import type { Backend, Health, JobRequest, RemoteFile, RunContext } from './backend.ts';
+import { jobProgress, remoteFile } from './comfyResult.ts';
 import { fillCheckpoint } from './fillCheckpoint.ts';
 
 const { runPrompt } = late(() => import('../comfy/runPrompt.ts'));
+const { resumeOnComfy } = late(() => import('./resumeOnComfy.ts'));
 const { uploadInputs } = late(() => import('../inputs/uploadInputs.ts'));
 
 export interface ComfyRunOptions {
@@ -17,33 +19,31 @@ export interface ComfyRunOptions {
   readonly log: Log;
   readonly newId: () => string;
   readonly checkpoint: string | undefined;
-  /** Told before anything is sent, so that the prompt can be found again after a crash. */
-  readonly onIntent: (promptId: string, clientId: string) => void;
+}
+
+export interface ComfyRun {
+  readonly files: readonly RemoteFile[];
+  /** The graph that ran. */
+  readonly workflow: Workflow;
 }
 
 /** One workflow on one ComfyUI, wherever that runs: on this machine or on a pod. */
 export async function runOnComfy(
   options: ComfyRunOptions,
   job: JobRequest,
-  onProgress: (progress: JobProgress) => void,
+  context: RunContext,
   signal: AbortSignal,
-): Promise<readonly RemoteFile[]> {
+): Promise<ComfyRun> {
   const { client, clock, log, newId } = options;
   const filled = await prepared(options, job.workflow, signal);
-  const sending = (file: string): void => onProgress({ phase: `Sending ${file}` });
+  const sending = (file: string): void => context.onProgress({ phase: `Sending ${file}` });
   const workflow = await uploadInputs(client, filled, job.inputFolder, sending, signal);
   const promptId = newId();
   const clientId = newId();
-  options.onIntent(promptId, clientId);
-  const files = await runPrompt(
-    { client, workflow, promptId, clientId, clock, log, onProgress: (at) => onProgress(describe(at)) },
-    signal,
-  );
-  return files.map((file) => remoteFile(client, file));
-}
-
-function remoteFile(client: ComfyClient, file: OutputFile): RemoteFile {
-  return { name: file.filename, open: async (signal) => (await client.download(file, signal)).body };
+  await context.onIntent({ address: client.baseUrl, promptId, clientId });
+  const onProgress = (at: PromptProgress): void => context.onProgress(jobProgress(at));
+  const files = await runPrompt({ client, workflow, promptId, clientId, clock, log, onProgress }, signal);
+  return { files: files.map((file) => remoteFile(client, file)), workflow };
 }
 
 async function prepared(options: ComfyRunOptions, workflow: Workflow, signal: AbortSignal): Promise<Workflow> {
@@ -53,17 +53,6 @@ async function prepared(options: ComfyRunOptions, workflow: Workflow, signal: Ab
   if (!needed) return workflow;
   const info = await options.client.objectInfo(['CheckpointLoaderSimple'], signal);
   return fillCheckpoint(workflow, info, options.checkpoint);
-}
-
-function describe(at: PromptProgress): JobProgress {
-  const phase =
-    at.phase === 'sent' ? 'Sending' : at.phase === 'queued' ? `Waiting (${(at.place ?? 0) + 1} in line)` : 'Generating';
-  return {
-    phase,
-    ...(at.fraction === undefined ? {} : { fraction: at.fraction }),
-    ...(at.node === undefined ? {} : { node: at.node }),
-    ...(at.preview === undefined ? {} : { preview: at.preview }),
-  };
 }
 
 /** Health of any ComfyUI, by `/system_stats` and `/prompt`: there is no `/health` (comfyui.md 1.2). */
@@ -108,13 +97,16 @@ export async function missingClasses(
   return classes.filter((name) => info[name] === undefined).map((name) => `node ${name} is not installed`);
 }
 
-export interface LocalBackendOptions extends Omit<ComfyRunOptions, 'client' | 'checkpoint' | 'onIntent'> {
+export interface LocalBackendOptions extends Omit<ComfyRunOptions, 'client' | 'checkpoint'> {
   /** Undefined when no address is set. */
   readonly client: () => ComfyClient | undefined;
   readonly enabled: () => boolean;
+  /** Of any address: a job may have been sent before the address was changed. */
+  readonly comfyAt: (baseUrl: string) => ComfyClient;
   readonly checkpoint: () => string | undefined;
-  readonly onIntent: (jobId: string, promptId: string, clientId: string) => void;
 }
+
+const free = { micros: 0, costBasis: 'your own machine', basis: 'measured' } as const;
 
 /** The ComfyUI on the person's own machine or network. It costs nothing. */
 export function createLocalBackend(options: LocalBackendOptions): Backend {
@@ -135,18 +127,25 @@ export function createLocalBackend(options: LocalBackendOptions): Backend {
     refusals: async (job, signal) => missingClasses(client(), job.workflow, signal),
     quote: () => ({ micros: 0, basis: 'your own machine' }),
     async run(job, context, signal) {
-      const files = await runOnComfy(
-        {
-          ...options,
-          client: client(),
-          checkpoint: options.checkpoint(),
-          onIntent: (promptId, clientId) => options.onIntent(job.id, promptId, clientId),
-        },
+      const run = await runOnComfy(
+        { ...options, client: client(), checkpoint: options.checkpoint() },
         job,
-        (progress) => context.onProgress(progress),
+        context,
         signal,
       );
-      return { files, micros: 0, costBasis: 'your own machine', dropped: [] };
+      return { ...run, ...free, dropped: [] };
+    },
+    async resume(remote, job, context, signal) {
+      const resumed = await resumeOnComfy(
+        { ...options, client: options.comfyAt(remote.address) },
+        remote,
+        job,
+        context,
+        signal,
+      );
+      return resumed.is === 'files'
+        ? { is: 'result', result: { files: resumed.files, ...free, dropped: [] } }
+        : resumed;
     },
   };
 }

@@ -1,139 +1,281 @@
+import { JobFault } from '../backends/backendManager.ts';
 import type { Attempt, BackendManager } from '../backends/backendManager.ts';
-import type { BackendResult, JobProgress, JobRequest, Tier } from '../backends/backend.ts';
-import { Emitter } from '../kernel/event.ts';
+import type { Backend, BackendResult, JobProgress, JobRequest, Tier } from '../backends/backend.ts';
+import type { JobCost } from '../cost/ledger.ts';
 import type { Disposable, Event } from '../kernel/event.ts';
-import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
+import { Fault, isPassing, isShutdown, toFault } from '../kernel/fault.ts';
 import { late } from '../kernel/late.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import type { SavedOutput } from '../outputs/saveOutput.ts';
+import type { JobRecord, JobStore } from '../store/jobStore.ts';
+import { JobLease } from './jobLease.ts';
+import { JobRecorder, detailsOf } from './jobRecorder.ts';
+import type { JobOutcome, RecoveredJob } from './jobOutcome.ts';
+import { RunningJobs } from './runningJobs.ts';
+import type { JobTask, RunningJob } from './runningJobs.ts';
 
-const { saveOutput } = late(() => import('../outputs/saveOutput.ts'));
+const { collectFiles, removeFiles } = late(() => import('./collectFiles.ts'));
+const { tellStories } = late(() => import('./jobStory.ts'));
+const { requestOf, resumeThere } = late(() => import('./resumeJob.ts'));
 
-export interface JobOutcome {
-  readonly request: JobRequest;
-  readonly backend: Tier;
-  readonly outputs: readonly SavedOutput[];
-  readonly micros: number;
-  readonly costBasis: string;
-  readonly gpu: string | undefined;
-  readonly attempts: readonly Attempt[];
-  readonly dropped: readonly string[];
-  /** ms since the epoch */
-  readonly startedAt: number;
-  readonly ms: number;
-}
-
-export interface RunningJob {
-  readonly id: string;
-  readonly label: string;
-  readonly startedAt: number;
-  readonly backend: Tier | undefined;
-  readonly progress: JobProgress;
-  cancel(): void;
-}
+export type { JobOutcome };
 
 export interface JobRunnerOptions {
   readonly backends: BackendManager;
+  readonly store: JobStore;
+  /** As the store was told. */
+  readonly leaseMs: number;
+  readonly ledger: { recordJob(cost: JobCost): Promise<void> };
   readonly clock: Clock;
   readonly log: Log;
   readonly outputFolder: () => string;
   /** Called once a job has its files, before it counts as done. */
   readonly onDone: (outcome: JobOutcome) => Promise<void>;
+  /** True when the simulator makes the pictures: their stories say so. */
+  readonly simulated?: boolean;
 }
 
-/** Times that one file is fetched before the job fails: the result is made and paid for, so we do not give up at once. */
-const downloadTries = 3;
-const downloadPauseMs = 500;
+/** After a failure to fetch a finished job, it is looked for again no sooner. */
+const firstRetryMs = 15_000;
 
-/** Runs jobs to their files. Several may run at once. */
+/** Runs jobs to their files, and keeps a record of each from before it is sent until it has ended. Several may run at once. */
 export class JobRunner implements Disposable {
   readonly #options: JobRunnerOptions;
-  readonly #running = new Map<string, RunningJob>();
-  readonly #changed = new Emitter<string>();
+  readonly #running: RunningJobs;
+  readonly #lease: JobLease;
   readonly #stop = new AbortController();
 
   constructor(options: JobRunnerOptions) {
     this.#options = options;
+    this.#running = new RunningJobs(options.clock, this.#stop.signal);
+    this.#lease = new JobLease(options.store, options.clock, options.log, options.leaseMs);
   }
 
-  readonly onDidChange: Event<string> = (listener) => this.#changed.event(listener);
+  get onDidChange(): Event<string> {
+    return this.#running.onDidChange;
+  }
 
   running(): readonly RunningJob[] {
-    return [...this.#running.values()];
+    return this.#running.list();
   }
 
-  /** @throws Fault; a fault of kind 'cancelled' when the signal was aborted */
+  /**
+   * @throws Fault; a fault of kind 'cancelled' when the signal was aborted: then its prompt, and no other, is cancelled
+   * and its files are removed, unless it was the window that ended: what was sent goes on and is collected later
+   */
   async run(request: JobRequest, onProgress: (progress: JobProgress) => void, outer: AbortSignal): Promise<JobOutcome> {
-    const { backends, clock, log } = this.#options;
-    const own = new AbortController();
-    const signal = AbortSignal.any([outer, own.signal, this.#stop.signal]);
-    const startedAt = clock.now();
-    const update = (backend: Tier | undefined, progress: JobProgress): void => {
-      const cancel = (): void => own.abort(new Fault('cancelled', 'Cancelled'));
-      this.#running.set(request.id, { id: request.id, label: request.label, startedAt, backend, progress, cancel });
-      this.#changed.fire(request.id);
-      onProgress(progress);
-    };
-    update(undefined, { phase: 'Choosing a backend' });
+    const { backends, outputFolder } = this.#options;
+    const folder = outputFolder();
+    const recorder = this.#recorder(request.id);
+    const written = recorder.begin(request, folder);
+    const held = this.#lease.hold();
+    const task = this.#running.open(request, onProgress, outer);
+    task.update(undefined, { phase: 'Choosing a backend' });
     try {
       const execution = await backends.executeWithFallback(
         request,
         async (backend, at) => {
-          update(backend.id, { phase: `Asking ${backend.label}` });
+          task.update(backend.id, { phase: `Asking ${backend.label}` });
           const reasons = await backend.refusals(request, at);
           if (reasons.length > 0) throw new Fault('mismatch', reasons.join('; '), { delivered: 'no' });
-          const result = await backend.run(request, { onProgress: (progress) => update(backend.id, progress) }, at);
-          update(backend.id, { phase: 'Fetching the result', fraction: 0.99 });
-          return { result, outputs: await this.#fetchAll(result, at) };
+          await written;
+          recorder.mayBegin(backend.id);
+          await this.#dropPartial(task, recorder);
+          return this.#runOn(backend, task, recorder, folder, at);
         },
-        signal,
+        task.signal,
       );
-      const { result, outputs } = execution.value;
-      const outcome: JobOutcome = {
-        request,
-        backend: execution.backend,
-        outputs,
-        micros: result.micros,
-        costBasis: result.costBasis,
-        gpu: result.gpu,
-        attempts: execution.attempts,
-        dropped: result.dropped,
-        startedAt,
-        ms: clock.now() - startedAt,
-      };
-      await this.#options.onDone(outcome);
-      log.info(`${request.label}: done on ${outcome.backend} in ${outcome.ms} ms, ${outputs.length} file(s)`);
-      return outcome;
+      const { result, outputs, label } = execution.value;
+      return await this.#done(task, recorder, result, outputs, execution.backend, label, execution.attempts);
+    } catch (error) {
+      await written;
+      throw await this.#failed(task, recorder, error);
     } finally {
-      this.#running.delete(request.id);
-      this.#changed.fire(request.id);
+      held.dispose();
+      task.dispose();
+    }
+  }
+
+  /**
+   * Ends a job of a window that is gone, which this window has claimed: collects its files, follows it, or tells that it
+   * is lost. Sends nothing again.
+   * @throws Fault 'cancelled' when this window ends meanwhile
+   */
+  async resume(record: JobRecord, retryMs: number, outer: AbortSignal): Promise<RecoveredJob> {
+    const { backends, clock, log } = this.#options;
+    const recorder = this.#recorder(record.id);
+    const request = await requestOf(record);
+    const held = this.#lease.hold();
+    const task = this.#running.open(request, () => undefined, outer, record.requestedAt);
+    const backend = backends.statuses().find((status) => status.backend.id === record.backend)?.backend;
+    task.update(backend?.id, { phase: 'Looking for the result' });
+    const later = async (why: string): Promise<RecoveredJob> => {
+      await recorder.park(clock.now() + retryMs, undefined);
+      return { request, state: 'later', why };
+    };
+    try {
+      const resumed = await resumeThere(backend, record, task.context(backend?.id, recorder), clock, task.signal);
+      log.info(`${record.label}: ${resumed.is === 'result' ? 'found' : `${resumed.is}: ${resumed.why}`}`);
+      if (resumed.is === 'later') return await later(resumed.why);
+      if (resumed.is !== 'result') {
+        await recorder.end({ state: 'lost', fault: new Fault('unavailable', resumed.why) });
+        return { request, state: 'lost', why: resumed.why };
+      }
+      task.isFinished = true;
+      task.saved = record.outputs;
+      const outputs = await this.#collect(task, recorder, resumed, detailsOf(record).outputFolder, task.signal);
+      const { result, backend: at } = resumed;
+      const attempts: readonly Attempt[] = [{ backend: at.id, outcome: 'done', ms: clock.now() - record.requestedAt }];
+      const outcome = await this.#done(task, recorder, result, outputs, at.id, at.label, attempts);
+      return { request, state: 'done', outcome };
+    } catch (error) {
+      const fault = toFault(error);
+      if (isShutdown(task.signal)) throw fault;
+      if (task.isFinished && (isPassing(fault) || fault.kind === 'io')) return await later(fault.message);
+      const told = await this.#failed(task, recorder, error);
+      return { request, state: told.kind === 'cancelled' ? 'cancelled' : 'failed', why: told.message };
+    } finally {
+      held.dispose();
+      task.dispose();
     }
   }
 
   dispose(): void {
-    this.#stop.abort(new Fault('cancelled', 'The window was closed'));
-    this.#changed.dispose();
+    this.#stop.abort(new Fault('cancelled', 'The window was closed', { by: 'shutdown' }));
+    this.#running.dispose();
   }
 
-  async #fetchAll(result: BackendResult, signal: AbortSignal): Promise<readonly SavedOutput[]> {
-    const saved: SavedOutput[] = [];
-    for (const file of result.files) saved.push(await this.#fetch(file, signal));
-    return saved;
+  #recorder(id: string): JobRecorder {
+    const { store, clock, log } = this.#options;
+    return new JobRecorder(store, clock, log, id);
   }
 
-  async #fetch(file: BackendResult['files'][number], signal: AbortSignal): Promise<SavedOutput> {
-    const { clock, log } = this.#options;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const body = await file.open(signal);
-        return await saveOutput({ folder: this.#options.outputFolder(), serverName: file.name, body }, signal);
-      } catch (error) {
-        throwIfAborted(signal);
-        const fault = toFault(error);
-        if (fault.kind === 'io' || attempt >= downloadTries) throw fault;
-        log.warn(`Fetching ${file.name} failed (${fault.message}): trying again`);
-        await clock.sleep(downloadPauseMs * attempt, signal);
-      }
+  async #runOn(
+    backend: Backend,
+    task: JobTask,
+    recorder: JobRecorder,
+    folder: string,
+    signal: AbortSignal,
+  ): Promise<{ result: BackendResult; outputs: readonly SavedOutput[]; label: string }> {
+    const intents = task.intents;
+    try {
+      const result = await backend.run(task.request, task.context(backend.id, recorder), signal);
+      task.isFinished = true;
+      const outputs = await this.#collect(task, recorder, { result, backend }, folder, signal);
+      return { result, outputs, label: backend.label };
+    } catch (error) {
+      // Only what this attempt has sent can still be found where the record says.
+      if (task.intents > intents) task.mayStillEnd = endsPerhaps(toFault(error), task);
+      throw error;
     }
   }
+
+  async #collect(
+    task: JobTask,
+    recorder: JobRecorder,
+    { result, backend }: { readonly result: BackendResult; readonly backend: Backend },
+    folder: string,
+    signal: AbortSignal,
+  ): Promise<readonly SavedOutput[]> {
+    const { clock, log } = this.#options;
+    task.update(backend.id, { phase: 'Fetching the result', fraction: 0.99 });
+    await recorder.holdsIt();
+    const onSaved = async (outputs: readonly SavedOutput[]): Promise<void> => {
+      task.saved = outputs;
+      await recorder.note({ outputs });
+    };
+    return collectFiles({ files: result.files, before: task.saved, folder, clock, log, onSaved }, signal);
+  }
+
+  /** Another backend makes all files anew. */
+  async #dropPartial(task: JobTask, recorder: JobRecorder): Promise<void> {
+    task.isFinished = false;
+    if (task.saved.length === 0) return;
+    await removeFiles(task.saved);
+    task.saved = [];
+    await recorder.note({ outputs: [] });
+  }
+
+  /** From here on nothing stops the job from being done: its files are there. */
+  async #done(
+    task: JobTask,
+    recorder: JobRecorder,
+    result: BackendResult,
+    outputs: readonly SavedOutput[],
+    backend: Tier,
+    backendLabel: string,
+    attempts: readonly Attempt[],
+  ): Promise<JobOutcome> {
+    const { clock, log, ledger, onDone, simulated = false } = this.#options;
+    const { request, startedAt } = task;
+    const { micros, costBasis, basis = 'estimated' } = result;
+    const finishedAt = clock.now();
+    const warnings: string[] = [];
+    const attempt = async (what: string, work: () => Promise<unknown>): Promise<void> => {
+      try {
+        await work();
+      } catch (error) {
+        warnings.push(`${what}: ${toFault(error).message}`);
+        log.error(`${request.label}: ${what}`, error);
+      }
+    };
+    const ran = result.workflow ?? (backend === 'gemini' ? undefined : request.workflow);
+    const outcome = (): JobOutcome => ({
+      ...{ request, backend, outputs, micros, costBasis, basis, gpu: result.gpu, workflow: ran, attempts },
+      dropped: result.dropped,
+      warnings: [...recorder.warnings, ...warnings],
+      startedAt,
+      ms: finishedAt - startedAt,
+    });
+    await attempt('The story of an output could not be written beside it', () =>
+      tellStories(outcome(), { backendLabel, finishedAt, simulated }),
+    );
+    if (basis !== 'unknown') {
+      await attempt('The cost could not be recorded', () =>
+        ledger.recordJob({
+          jobId: request.id,
+          backend,
+          micros,
+          basis,
+          at: finishedAt,
+          inPodTime: backend === 'cloud',
+        }),
+      );
+    }
+    await attempt('What follows a job failed', () => onDone(outcome()));
+    await attempt('The job is not on record as done', () =>
+      recorder.end({ state: 'done', backend, attempts, cost: { micros, basis: costBasis, kind: basis } }),
+    );
+    log.info(`${request.label}: done on ${backend} in ${finishedAt - startedAt} ms, ${outputs.length} file(s)`);
+    return outcome();
+  }
+
+  /** Writes down how the job ended, and gives the fault to be thrown. */
+  async #failed(task: JobTask, recorder: JobRecorder, error: unknown): Promise<Fault> {
+    const { clock } = this.#options;
+    const fault = toFault(error);
+    const attempts = error instanceof JobFault ? error.attempts : [];
+    if (isShutdown(task.signal)) return fault;
+    if (fault.kind === 'cancelled') {
+      if (task.signal.aborted) await removeFiles(task.saved);
+      await recorder.end({ state: 'cancelled', attempts, fault }).catch(() => undefined);
+      return fault;
+    }
+    if (task.mayStillEnd && (await recorder.park(clock.now() + firstRetryMs, fault))) return toBeContinued(fault);
+    await recorder.end({ state: 'failed', attempts, fault }).catch(() => undefined);
+    return fault;
+  }
+}
+
+/** The server has the result, or may make it yet, although it could not be had now. */
+function endsPerhaps(fault: Fault, task: JobTask): boolean {
+  if (!task.canBeAsked) return false;
+  if (task.isFinished) return isPassing(fault) || fault.kind === 'io';
+  return isPassing(fault) && fault.facts.delivered === 'maybe';
+}
+
+function toBeContinued(fault: Fault): Fault {
+  const said = fault.facts.nextStep;
+  const nextStep = `${said === undefined ? '' : `${said} `}The result may still be there: PodRelay fetches it when it can.`;
+  return new Fault(fault.kind, fault.message, { ...fault.facts, nextStep }, { cause: fault });
 }

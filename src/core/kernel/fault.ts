@@ -81,6 +81,20 @@ export const treatments: Readonly<Record<FaultKind, Treatment>> = {
   bug: { retry: 'never', failover: false, health: 'none' },
 };
 
+/** Faults of the way there: they say nothing of the work that was sent, and another try may meet none. */
+const passing: ReadonlySet<FaultKind> = new Set([
+  'timeout',
+  'unreachable',
+  'unavailable',
+  'rateLimited',
+  'unauthorized',
+  'protocol',
+]);
+
+export function isPassing(fault: Fault): boolean {
+  return passing.has(fault.kind);
+}
+
 /** Anything thrown, as a Fault: a foreign error is a bug of ours until someone gives it a kind. */
 export function toFault(error: unknown): Fault {
   if (error instanceof Fault) return error;

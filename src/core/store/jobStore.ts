@@ -8,12 +8,13 @@ export type JobState = 'running' | 'done' | 'failed' | 'cancelled' | 'lost';
 const outputSchema = z.object({ path: z.string(), bytes: z.int(), kind: z.enum(['image', 'video', 'other']) });
 const faultSchema = z.object({ kind: z.string(), message: z.string() });
 
-/** Where a run can be asked for again: the ids are ours and stored before the prompt is sent. */
+/** Where a run can be asked for again. Stored before the prompt is sent, wherever the id is ours. */
 export interface RemoteRun {
-  readonly promptId: string;
-  readonly clientId: string;
-  /** Base URL of the ComfyUI. */
+  /** Base URL of the ComfyUI, or of the service. */
   readonly address: string;
+  /** Of the prompt, or of the service's own job; absent = there is none, or it is not known yet. */
+  readonly promptId?: string;
+  readonly clientId?: string;
 }
 
 /** What may change while a job runs. An absent field stays as it is. */
@@ -67,8 +68,14 @@ export interface JobStore {
   renew(at: number): Promise<void>;
   /** This window ends: its running jobs can be claimed at once. */
   release(): Promise<void>;
-  /** Running jobs whose window has gone; they are this window's from now on, and no other gets them. */
+  /** Its end is not known yet and cannot be found out now: any window may claim it from then on. */
+  park(id: string, untilMs: number): Promise<void>;
+  /** Running jobs of windows that have gone; they are this window's from now on, and no other gets them. */
   claimAbandoned(at: number): Promise<readonly JobRecord[]>;
+  /** When a running job of another window, or a parked one, can be claimed at the earliest; undefined = there is none. */
+  nextClaimAt(): Promise<number | undefined>;
+  /** What this backend could not tell may be asked for at once. True when there is such a job. */
+  unpark(backend: string): Promise<boolean>;
   /** Running jobs of all windows, oldest first. */
   unfinished(): Promise<readonly JobRecord[]>;
   /** Newest first. */
@@ -85,6 +92,8 @@ export interface JobStoreOptions {
 
 const defaultLeaseMs = 15_000;
 const defaultKeep = 500;
+/** No lease is that long: such a one is of a clock that was wrong, and would keep the job from everybody. */
+const longestLeaseMs = 24 * 3_600_000;
 
 const jobRow = z.object({
   id: z.string(),
@@ -104,6 +113,8 @@ const jobRow = z.object({
   requested_at: z.int(),
   changed_at: z.int(),
 });
+
+const earliestRow = z.object({ at: z.nullable(z.int()) });
 
 export function createJobStore(database: Database, options: JobStoreOptions): JobStore {
   const { owner, leaseMs = defaultLeaseMs, keep = defaultKeep } = options;
@@ -133,14 +144,17 @@ export function createJobStore(database: Database, options: JobStoreOptions): Jo
     update: (id, change, at) =>
       database.writeThrough((rows) => {
         const changed = rows.run(
-          `UPDATE job SET state = coalesce(?, state), backend = coalesce(?, backend), prompt_id = coalesce(?, prompt_id),
-             client_id = coalesce(?, client_id), address = coalesce(?, address), attempts = coalesce(?, attempts),
+          `UPDATE job SET state = coalesce(?, state), backend = coalesce(?, backend),
+             prompt_id = iif(?, ?, prompt_id), client_id = iif(?, ?, client_id), address = coalesce(?, address),
+             attempts = coalesce(?, attempts),
              outputs = coalesce(?, outputs), micros = coalesce(?, micros), cost_basis = coalesce(?, cost_basis),
              fault = coalesce(?, fault), changed_at = ?, lease_until = ?
            WHERE id = ? AND owner = ?`,
           change.state ?? null,
           change.backend ?? null,
+          change.remote === undefined ? 0 : 1,
           change.remote?.promptId ?? null,
+          change.remote === undefined ? 0 : 1,
           change.remote?.clientId ?? null,
           change.remote?.address ?? null,
           jsonOrNull(change.attempts),
@@ -163,17 +177,34 @@ export function createJobStore(database: Database, options: JobStoreOptions): Jo
       database.write((rows) => {
         rows.run(`UPDATE job SET lease_until = 0 WHERE state = 'running' AND owner = ?`, owner);
       }),
+    park: (id, untilMs) =>
+      database.write((rows) => {
+        rows.run(`UPDATE job SET owner = '', lease_until = ? WHERE id = ? AND owner = ?`, untilMs, id, owner);
+      }),
     claimAbandoned: (at) =>
       database.write((rows) => {
         const abandoned = list(
           rows,
-          `SELECT * FROM job WHERE state = 'running' AND lease_until <= ? ORDER BY requested_at, id`,
+          `SELECT * FROM job WHERE state = 'running' AND owner <> ? AND (lease_until <= ? OR lease_until > ?)
+           ORDER BY requested_at, id`,
+          owner,
           at,
+          at + longestLeaseMs,
         );
         for (const job of abandoned) {
           rows.run('UPDATE job SET owner = ?, lease_until = ? WHERE id = ?', owner, at + leaseMs, job.id);
         }
         return abandoned;
+      }),
+    nextClaimAt: () =>
+      database.read((rows) => {
+        const sql = `SELECT min(lease_until) AS at FROM job WHERE state = 'running' AND owner <> ?`;
+        return rows.first(earliestRow, sql, owner)?.at ?? undefined;
+      }),
+    unpark: (backend) =>
+      database.write((rows) => {
+        const sql = `UPDATE job SET lease_until = 0 WHERE state = 'running' AND owner = '' AND backend = ?`;
+        return rows.run(sql, backend) > 0;
       }),
     unfinished: () =>
       database.read((rows) => list(rows, `SELECT * FROM job WHERE state = 'running' ORDER BY requested_at, id`)),
@@ -188,8 +219,7 @@ function jsonOrNull(value: unknown): string | null {
 
 function toRecord(row: z.infer<typeof jobRow>): JobRecord {
   const { prompt_id: promptId, client_id: clientId, address } = row;
-  const remote =
-    promptId === null || clientId === null || address === null ? undefined : { promptId, clientId, address };
+  const ids = { ...(promptId === null ? {} : { promptId }), ...(clientId === null ? {} : { clientId }) };
   return {
     id: row.id,
     label: row.label,
@@ -198,7 +228,7 @@ function toRecord(row: z.infer<typeof jobRow>): JobRecord {
     requestedAt: row.requested_at,
     state: row.state,
     backend: row.backend ?? undefined,
-    remote,
+    remote: address === null ? undefined : { address, ...ids },
     attempts: fromJson(z.array(z.unknown()), row.attempts),
     outputs: fromJson(z.array(outputSchema), row.outputs),
     cost: row.micros === null ? undefined : { micros: row.micros, basis: row.cost_basis ?? '' },

@@ -1,0 +1,33 @@
+import type { CostKind, JobRequest, Tier } from '../backends/backend.ts';
+import type { Attempt } from '../backends/backendManager.ts';
+import type { Workflow } from '../comfy/workflow.ts';
+import type { SavedOutput } from '../outputs/saveOutput.ts';
+
+export interface JobOutcome {
+  readonly request: JobRequest;
+  readonly backend: Tier;
+  readonly outputs: readonly SavedOutput[];
+  readonly micros: number;
+  readonly costBasis: string;
+  readonly basis: CostKind;
+  readonly gpu: string | undefined;
+  /** The graph that ran; undefined when the backend ran none (Gemini). */
+  readonly workflow: Workflow | undefined;
+  readonly attempts: readonly Attempt[];
+  readonly dropped: readonly string[];
+  /** What went wrong beside the job, as sentences: a story that could not be written, a record that could not be kept. */
+  readonly warnings: readonly string[];
+  /** ms since the epoch */
+  readonly startedAt: number;
+  readonly ms: number;
+}
+
+/** How a job ended whose window had gone. */
+export type RecoveredJob =
+  | { readonly request: JobRequest; readonly state: 'done'; readonly outcome: JobOutcome }
+  | {
+      readonly request: JobRequest;
+      /** 'later': its server does not answer now. */
+      readonly state: 'failed' | 'cancelled' | 'lost' | 'later';
+      readonly why: string;
+    };

@@ -1,0 +1,72 @@
+import path from 'node:path';
+import type { Attempt } from '../backends/backendManager.ts';
+import type { Workflow } from '../comfy/workflow.ts';
+import type { SavedOutput } from '../outputs/saveOutput.ts';
+import { readSidecar, writeSidecar } from '../outputs/sidecar.ts';
+import type { Sidecar } from '../outputs/sidecar.ts';
+import type { JobOutcome } from './jobOutcome.ts';
+
+export interface StoryContext {
+  readonly backendLabel: string;
+  /** ms since the epoch */
+  readonly finishedAt: number;
+  readonly simulated: boolean;
+}
+
+/** Writes the story of each output beside it, unless an earlier window has done so. Faults: 'io'. */
+export async function tellStories(outcome: JobOutcome, context: StoryContext): Promise<void> {
+  for (const output of outcome.outputs) {
+    const told = await readSidecar(output.path).catch(() => undefined);
+    if (told?.jobId !== outcome.request.id) await writeSidecar(output.path, storyOf(outcome, output, context));
+  }
+}
+
+/** The sidecar of one output. */
+export function storyOf(outcome: JobOutcome, output: SavedOutput, context: StoryContext): Sidecar {
+  const { request, backend, workflow, attempts } = outcome;
+  return {
+    version: 1,
+    jobId: request.id,
+    output: { file: path.basename(output.path), bytes: output.bytes, kind: output.kind },
+    workflow: workflow ?? null,
+    inputs: {},
+    seed: seedOf(workflow ?? request.workflow),
+    backend: { id: backend, label: context.backendLabel, tier: backend },
+    gpu: outcome.gpu ?? null,
+    attempts: attempts.map(toldAttempt),
+    cost: { micros: outcome.basis === 'unknown' ? null : outcome.micros, basis: outcome.basis },
+    times: {
+      requestedAt: iso(outcome.startedAt),
+      startedAt: null,
+      finishedAt: iso(context.finishedAt),
+    },
+    dropped: [...outcome.dropped],
+    ...(context.simulated ? { simulated: true } : {}),
+  };
+}
+
+function toldAttempt({ backend, outcome, why, ms }: Attempt): Sidecar['attempts'][number] {
+  return {
+    backend,
+    outcome: outcome === 'refused' ? 'skipped' : outcome,
+    ...(why === undefined ? {} : { reason: why }),
+    ...(outcome === 'refused' ? {} : { milliseconds: ms }),
+  };
+}
+
+/** The first seed that stands in the graph as a number; as text when it is over 2^53. */
+export function seedOf(workflow: Workflow): Sidecar['seed'] {
+  for (const node of Object.values(workflow)) {
+    const value = node.inputs.seed ?? node.inputs.noise_seed;
+    if (typeof value === 'number') return Number.isSafeInteger(value) ? value : String(value);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      const text = JSON.stringify(value);
+      if (/^-?\d+$/.test(text)) return text;
+    }
+  }
+  return null;
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,52 @@
+import type { Backend, BackendResult, JobRequest, RunContext } from '../backends/backend.ts';
+import { parseWorkflow } from '../comfy/workflow.ts';
+import type { Clock } from '../kernel/ports.ts';
+import type { JobRecord } from '../store/jobStore.ts';
+import { detailsOf } from './jobRecorder.ts';
+
+export type ResumedJob =
+  | { readonly is: 'result'; readonly result: BackendResult; readonly backend: Backend }
+  | { readonly is: 'lost'; readonly why: string }
+  | { readonly is: 'later'; readonly why: string };
+
+/** A server that has not answered for so long does not come back with the job. */
+const longestSilenceMs = 14 * 24 * 3_600_000;
+
+/** The request of a job on record. */
+export async function requestOf(record: JobRecord): Promise<JobRequest> {
+  const { media, localOnly, inputFolder } = detailsOf(record);
+  return Promise.resolve({
+    id: record.id,
+    label: record.label,
+    workflow: parseWorkflow(record.workflow),
+    media,
+    localOnly,
+    ...(inputFolder === undefined ? {} : { inputFolder }),
+  });
+}
+
+/** Asks the backend that a job was sent to what became of it. @throws Fault when it failed there */
+export async function resumeThere(
+  backend: Backend | undefined,
+  record: JobRecord,
+  context: RunContext,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<ResumedJob> {
+  const { remote } = record;
+  if (remote === undefined || backend === undefined) {
+    return { is: 'lost', why: 'It had not been sent anywhere when its window closed' };
+  }
+  if (backend.resume === undefined) {
+    return {
+      is: 'lost',
+      why: `${backend.label} cannot be asked for what it was sent; it may have been made and billed`,
+    };
+  }
+  const resumed = await backend.resume(remote, await requestOf(record), context, signal);
+  if (resumed.is === 'result') return { ...resumed, backend };
+  if (resumed.is === 'later' && clock.now() - record.requestedAt > longestSilenceMs) {
+    return { is: 'lost', why: `Nothing was heard of it for two weeks (${resumed.why})` };
+  }
+  return resumed;
+}
