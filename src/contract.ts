@@ -21,6 +21,24 @@ export const commands = {
   demoLocalOn: 'podrelay.demo.localOn',
   demoCloudOff: 'podrelay.demo.cloudOff',
   demoCloudOn: 'podrelay.demo.cloudOn',
+  deployPod: 'podrelay.pod.deploy',
+  startPod: 'podrelay.pod.start',
+  stopPod: 'podrelay.pod.stop',
+  restartPod: 'podrelay.pod.restart',
+  terminatePod: 'podrelay.pod.terminate',
+  usePodForJobs: 'podrelay.pod.useForJobs',
+  openPodComfy: 'podrelay.pod.openComfy',
+  openPodConsole: 'podrelay.pod.openConsole',
+  copyPodAddress: 'podrelay.pod.copyAddress',
+  showPodLogs: 'podrelay.pod.showLogs',
+  endPodLogs: 'podrelay.pod.endLogs',
+  refreshPods: 'podrelay.pods.refresh',
+  stopAllPods: 'podrelay.pods.stopAll',
+  filterPods: 'podrelay.pods.filter',
+  groupPods: 'podrelay.pods.group',
+  setRunpodKey: 'podrelay.key.setRunpod',
+  setGeminiKey: 'podrelay.key.setGemini',
+  removeKeys: 'podrelay.keys.remove',
   openOutputFolder: 'podrelay.outputs.openFolder',
   showCosts: 'podrelay.costs.show',
   openWalkthrough: 'podrelay.walkthrough.open',
@@ -35,6 +53,7 @@ export const viewContainer = 'podrelay';
 
 export const views = {
   backends: 'podrelay.backends',
+  pods: 'podrelay.pods',
   outputs: 'podrelay.outputs',
 } as const;
 export type ViewId = (typeof views)[keyof typeof views];
@@ -46,6 +65,10 @@ export const walkthrough = 'start';
 export const contextKeys = {
   /** 'listed' | 'notSetUp': which welcome text the empty Backends view shows. */
   backendsState: 'podrelay.backendsState',
+  /** 'listed' | 'noKey' | 'none': which welcome text the empty Pods view shows. */
+  podsState: 'podrelay.podsState',
+  /** The log of a pod is followed. */
+  podLogs: 'podrelay.podLogs',
   /** The demo runs in this window. */
   demo: 'podrelay.demo',
   /** The demo's local ComfyUI is switched on. */
@@ -60,7 +83,22 @@ export const contextKeys = {
 export type ContextKey = (typeof contextKeys)[keyof typeof contextKeys];
 
 /** What a row says about itself to the manifest's menus. */
-export const rowTokens = ['backend', 'on', 'switchedOff', 'only', 'preferred', 'browsable'] as const;
+export const rowTokens = [
+  'backend',
+  'on',
+  'switchedOff',
+  'only',
+  'preferred',
+  'browsable',
+  'pod',
+  'startable',
+  'stoppable',
+  'restartable',
+  'terminable',
+  'reachable',
+  'spare',
+  'failed',
+] as const;
 export type RowToken = (typeof rowTokens)[number];
 
 /** `;pod;running;owned;`, which menus match by `viewItem =~ /;running;/`. */

@@ -8,10 +8,11 @@ import type { Log } from './core/kernel/ports.ts';
 import type { KeyStore } from './host/hostSecrets.ts';
 import type { HostSettings } from './host/hostSettings.ts';
 import type { Place } from './host/place.ts';
+import { redact } from './host/redact.ts';
 import type { DemoSwitch } from './ui/commands/demoCommands.ts';
 import { lookBack } from './ui/lookBack.ts';
-import type { OutputsSlot } from './ui/outputs/outputsSlot.ts';
 import { askGemini } from './ui/jobs/askGemini.ts';
+import type { OutputsSlot } from './ui/outputs/outputsSlot.ts';
 import { registerUi } from './ui/registerUi.ts';
 
 export interface SessionOptions {
@@ -63,6 +64,11 @@ export function openSession(options: SessionOptions, life: Lifetime): void {
   registerUi(
     {
       ...core,
+      keyStorage: options.secrets,
+      podId: place.podId,
+      choosePod: (podId) => place.choosePod(podId),
+      memory: context.workspaceState,
+      redact,
       settings: settings.current,
       onDidChangeSetup: onDidChange,
       demo,

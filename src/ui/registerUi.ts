@@ -5,6 +5,7 @@ import { isActive } from '../core/fleet/podFilter.ts';
 import type { PodService } from '../core/fleet/podService.ts';
 import type { JobRunner } from '../core/jobs/jobRunner.ts';
 import type { KeyRing } from '../core/keyRing.ts';
+import { Emitter } from '../core/kernel/event.ts';
 import type { Event } from '../core/kernel/event.ts';
 import type { Lifetime } from '../core/kernel/lifetime.ts';
 import type { Clock, Log } from '../core/kernel/ports.ts';
@@ -14,6 +15,11 @@ import { demoCommands } from './commands/demoCommands.ts';
 import type { DemoSwitch } from './commands/demoCommands.ts';
 import { helpCommands } from './commands/helpCommands.ts';
 import { jobCommands } from './commands/jobCommands.ts';
+import { keyCommands } from './commands/keyCommands.ts';
+import type { KeyChangeServices } from './commands/keyCommandsAsk.ts';
+import { podCommands } from './commands/podCommands.ts';
+import type { PodCommandServices } from './commands/podCommands.ts';
+import { PodLogs } from './commands/podLogs.ts';
 import { registerCommands } from './commands/runCommand.ts';
 import type { Command } from './commands/runCommand.ts';
 import { statusMenu } from './commands/statusMenu.ts';
@@ -24,10 +30,21 @@ import type { OutputsSlot } from './outputs/outputsSlot.ts';
 import { outputFolderCommand } from './outputs/revealFile.ts';
 import { registerStatusBar } from './statusBar.ts';
 import { registerBackendsView } from './trees/backendsView.ts';
+import { PodLayout } from './trees/podLayout.ts';
+import type { ViewMemory } from './trees/podLayout.ts';
+import { registerPodsView } from './trees/podsView.ts';
+import { registerRowDecorations } from './trees/rowDecorations.ts';
 
 export interface UiServices {
   readonly keys: KeyRing;
+  /** The person's own keys, whatever the place. */
+  readonly keyStorage: KeyChangeServices['storage'];
+  readonly checkKey: KeyChangeServices['checkKey'];
   readonly pods: PodService;
+  readonly gpuTypes: PodCommandServices['gpuTypes'];
+  /** The pod that runs jobs; undefined = none is configured. */
+  readonly podId: () => string | undefined;
+  readonly choosePod: (podId: string | undefined) => Promise<void>;
   readonly backends: BackendManager;
   readonly jobs: JobRunner;
   readonly ledger: Spending;
@@ -40,6 +57,10 @@ export interface UiServices {
   readonly clock: Clock;
   readonly log: Log;
   readonly channel: vscode.LogOutputChannel;
+  /** What this workspace remembers. */
+  readonly memory: ViewMemory;
+  /** Takes keys out of a text. */
+  readonly redact: (text: string) => string;
   readonly extension: vscode.Extension<unknown>;
   /** The last lines of the log, without secrets. */
   readonly recentLines: () => readonly string[];
@@ -54,6 +75,13 @@ export function registerUi(services: UiServices, life: Lifetime): void {
   const isDemo = demo.control !== undefined;
   const isSetUp = (): boolean => isDemo || hasRunpodKey() || keys.has('geminiApiKey');
   const activePods = (): number => (pods.lastSeen?.pods ?? []).filter(isActive).length;
+  const layout = new PodLayout(services.memory, life);
+  const podChosen = life.own(new Emitter<void>());
+  const chooseForJobs = async (podId: string | undefined): Promise<void> => {
+    await services.choosePod(podId);
+    backends.reset('cloud');
+    podChosen.fire();
+  };
   const starter = new JobStarter({ jobs, settings, prepare: () => keys.load() });
 
   registerCommands(
@@ -68,12 +96,26 @@ export function registerUi(services: UiServices, life: Lifetime): void {
         demo,
         lookAgain: (signal) => Promise.allSettled([backends.checkAll(signal), pods.refresh(signal)]),
       }),
+      ...podCommands({ ...services, isDemo, layout, chooseForJobs, logs: new PodLogs(services, life) }),
+      ...keyCommands({ ...services, isDemo, storage: services.keyStorage }),
       statusMenu({ jobs, activePods }),
     ],
     log,
     life,
   );
+  registerRowDecorations(life);
   registerBackendsView({ ...services, isSetUp, prepare: () => keys.load() }, life);
+  registerPodsView(
+    {
+      ...services,
+      layout,
+      hasRunpodKey,
+      onDidChangeKeys: keys.onDidChange,
+      onDidChoosePod: podChosen.event,
+      prepare: () => keys.load(),
+    },
+    life,
+  );
   services.outputs.attach({ ...services, starter, isDemo }, life);
   registerStatusBar({ ...services, isDemo, hasRunpodKey }, life);
   // Which keys are set is asked of the editor, not of the network; until it is known they count as set.

@@ -115,7 +115,7 @@ describe('manifest: commands', () => {
   });
 
   it('asks for a trusted workspace before anything that may spend', () => {
-    const spending = [commands.runWorkflow];
+    const spending = [commands.runWorkflow, commands.deployPod, commands.startPod, commands.restartPod];
     for (const id of spending) {
       assert.match(declaredAs(id).enablement ?? '', /isWorkspaceTrusted/, id);
     }

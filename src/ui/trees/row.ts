@@ -16,6 +16,12 @@ export interface Row {
   readonly spoken?: string;
   /** Given = the row can be opened. */
   readonly children?: readonly Row[];
+  /** A group: open from the start. */
+  readonly open?: boolean;
+  /** Two letters at most, at the end of the row. */
+  readonly mark?: { readonly badge: string; readonly tooltip: string };
+  /** Greyed: it was so when last seen. */
+  readonly faded?: boolean;
 }
 
 export interface RowIcon {

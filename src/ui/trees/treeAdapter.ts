@@ -5,6 +5,9 @@ import { toFault } from '../../core/kernel/fault.ts';
 import { Lifetime } from '../../core/kernel/lifetime.ts';
 import type { Clock, Log } from '../../core/kernel/ports.ts';
 import type { Row } from './row.ts';
+import { rowAddress } from './rowDecorations.ts';
+import { TreeNodes } from './treeNodes.ts';
+import type { TreeNode } from './treeNodes.ts';
 
 export interface TreeOptions {
   readonly view: ViewId;
@@ -12,7 +15,7 @@ export interface TreeOptions {
   readonly rows: () => readonly Row[];
   /** What makes the snapshot change. */
   readonly changes: readonly Event<unknown>[];
-  /** Renews the snapshot: called when the view opens and then every `refreshMs` while it is on the screen. */
+  /** Renews the snapshot: when the view opens, then every `refreshMs` while it is on the screen of a focused window. */
   readonly refresh: (signal: AbortSignal) => Promise<unknown>;
   readonly refreshMs: number;
   readonly clock: Clock;
@@ -23,18 +26,24 @@ export interface TreeOptions {
 const drawEveryMs = 200;
 
 /** Draws rows as a tree view. Works only while the view is on the screen; a hidden view costs nothing. */
-export function registerTree(options: TreeOptions, life: Lifetime): vscode.TreeView<Row> {
+export function registerTree(options: TreeOptions, life: Lifetime): vscode.TreeView<TreeNode> {
   const { clock, log, rows } = options;
-  const changed = life.own(new vscode.EventEmitter<undefined>());
+  const changed = life.own(new vscode.EventEmitter<TreeNode[] | undefined>());
+  const nodes = new TreeNodes();
   const view = life.own(
-    vscode.window.createTreeView<Row>(options.view, {
+    vscode.window.createTreeView<TreeNode>(options.view, {
       treeDataProvider: {
         onDidChangeTreeData: changed.event,
-        getTreeItem: toTreeItem,
-        getChildren: (row) => [...(row?.children ?? (row === undefined ? rows() : []))],
+        getTreeItem: ({ row }) => toTreeItem(options.view, row),
+        getChildren: (node) => [...(node?.children ?? nodes.roots)],
       },
     }),
   );
+  const update = (): void => {
+    const redraw = nodes.update(rows());
+    if (redraw === 'all') changed.fire(undefined);
+    else if (redraw.length > 0) changed.fire([...redraw]);
+  };
 
   let drawing = false;
   const draw = async (): Promise<void> => {
@@ -42,7 +51,7 @@ export function registerTree(options: TreeOptions, life: Lifetime): vscode.TreeV
     drawing = true;
     try {
       await clock.sleep(drawEveryMs, life.signal);
-      if (view.visible) changed.fire(undefined);
+      if (view.visible) update();
     } catch {
       // The window closes: there is nothing left to draw.
     } finally {
@@ -57,8 +66,8 @@ export function registerTree(options: TreeOptions, life: Lifetime): vscode.TreeV
     onScreen = undefined;
     if (!view.visible) return;
     onScreen = new Lifetime();
-    changed.fire(undefined);
-    void keepFresh(options, onScreen.signal).catch((error: unknown) => {
+    update();
+    void keepFresh(options, onScreen).catch((error: unknown) => {
       const fault = toFault(error);
       if (fault.kind !== 'cancelled') log.error(`${options.view} stopped refreshing`, fault);
     });
@@ -69,7 +78,8 @@ export function registerTree(options: TreeOptions, life: Lifetime): vscode.TreeV
   return view;
 }
 
-async function keepFresh({ refresh, refreshMs, clock, log, view }: TreeOptions, signal: AbortSignal): Promise<void> {
+async function keepFresh({ refresh, refreshMs, clock, log, view }: TreeOptions, life: Lifetime): Promise<void> {
+  const { signal } = life;
   while (!signal.aborted) {
     try {
       await refresh(signal);
@@ -78,16 +88,32 @@ async function keepFresh({ refresh, refreshMs, clock, log, view }: TreeOptions, 
       if (fault.kind !== 'cancelled') log.warn(`${view}: ${fault.message}`);
     }
     await clock.sleep(refreshMs, signal);
+    await windowFocus(life);
   }
 }
 
-function toTreeItem(row: Row): vscode.TreeItem {
+/** Nobody looks at a window that is not in front. */
+async function windowFocus(life: Lifetime): Promise<void> {
+  if (vscode.window.state.focused) return;
+  await new Promise<void>((resolve) => {
+    const listening = life.own(
+      vscode.window.onDidChangeWindowState(({ focused }) => {
+        if (!focused) return;
+        listening.dispose();
+        resolve();
+      }),
+    );
+    life.own({ dispose: resolve });
+  });
+}
+
+function toTreeItem(view: ViewId, row: Row): vscode.TreeItem {
+  const { None, Collapsed, Expanded } = vscode.TreeItemCollapsibleState;
   const openable = row.children !== undefined && row.children.length > 0;
-  const item = new vscode.TreeItem(
-    row.label,
-    openable ? vscode.TreeItemCollapsibleState.Collapsed : vscode.TreeItemCollapsibleState.None,
-  );
+  const item = new vscode.TreeItem(row.label, !openable ? None : row.open === true ? Expanded : Collapsed);
   item.id = row.id;
+  const address = rowAddress(view, row);
+  if (address !== undefined) item.resourceUri = address;
   if (row.description !== undefined) item.description = row.description;
   if (row.icon !== undefined) {
     const { id, color } = row.icon;

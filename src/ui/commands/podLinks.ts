@@ -1,0 +1,48 @@
+import * as vscode from 'vscode';
+import { comfyPort } from '../../core/fleet/proxyAddress.ts';
+import { isRunningComfy } from '../trees/podText.ts';
+import { openInBrowser } from './backendCommands.ts';
+import { choosePod } from './podChoice.ts';
+import type { PodChoiceServices } from './podChoice.ts';
+
+export interface PodLinkServices extends PodChoiceServices {
+  readonly isDemo: boolean;
+}
+
+/** RunPod's own page of a pod. */
+const consolePage = 'https://console.runpod.io/pods';
+
+export async function openPodComfy(
+  services: PodLinkServices,
+  arg: unknown,
+  port: unknown,
+  signal: AbortSignal,
+): Promise<void> {
+  const title = vscode.l10n.t('Open the ComfyUI of which pod?');
+  const none = 'No pod with ComfyUI runs';
+  const pod = await choosePod(services, arg, { title, fits: isRunningComfy, none }, signal);
+  await openInBrowser(services.pods.address(pod.id, typeof port === 'number' ? port : comfyPort));
+}
+
+export async function openPodConsole(services: PodLinkServices, arg: unknown, signal: AbortSignal): Promise<void> {
+  if (services.isDemo) {
+    const text = vscode.l10n.t("PodRelay: this is the demo; its pods are simulated and not in RunPod's console.");
+    void vscode.window.showInformationMessage(text);
+    return;
+  }
+  const title = vscode.l10n.t("Open which pod in RunPod's console?");
+  const pod = await choosePod(services, arg, { title, fits: () => true }, signal);
+  await openInBrowser(podConsoleUrl(pod.id));
+}
+
+export function podConsoleUrl(podId: string): string {
+  return `${consolePage}?id=${encodeURIComponent(podId)}`;
+}
+
+export async function copyPodAddress(services: PodLinkServices, arg: unknown, signal: AbortSignal): Promise<void> {
+  const title = vscode.l10n.t('Copy the address of which pod?');
+  const pod = await choosePod(services, arg, { title, fits: () => true }, signal);
+  const address = services.pods.address(pod.id);
+  await vscode.env.clipboard.writeText(address);
+  vscode.window.setStatusBarMessage(vscode.l10n.t('$(copy) {0} copied', address), 4_000);
+}

@@ -1,0 +1,177 @@
+import { commands, viewItem } from '../../contract.ts';
+import { isBilled } from '../../core/cost/podMeter.ts';
+import { formatUsdPerHour } from '../../core/cost/price.ts';
+import { gpuUtilizationPercent, isOurs, isZeroGpu, mayDo } from '../../core/runpod/pod.ts';
+import type { Pod } from '../../core/runpod/pod.ts';
+import { ago } from './backendRows.ts';
+import { shortGpuName } from './gpuText.ts';
+import { podDetails } from './podDetails.ts';
+import type { PodScene } from './podScene.ts';
+import { isRunningComfy, podIcon, podStatusName, statusOrder, statusRank, upMs, upText } from './podText.ts';
+import { dotted, plainMarkdown } from './row.ts';
+import type { Row } from './row.ts';
+
+/** 'noKey' and 'none' leave the tree empty, so that a welcome text shows the ways in. */
+export function podsState({ hasKey, pods }: Pick<PodScene, 'hasKey' | 'pods'>): 'noKey' | 'none' | 'listed' {
+  if (!hasKey) return 'noKey';
+  return pods.known && pods.value.length === 0 ? 'none' : 'listed';
+}
+
+/** What the view's head says beside its name: the filter and the grouping. */
+export function podsDescription({ filter, groupBy }: Pick<PodScene, 'filter' | 'groupBy'>): string {
+  const only = filter.map((status) => podStatusName(status).toLowerCase()).join(', ');
+  const by = groupBy === 'none' ? '' : `by ${groupBy === 'gpu' ? 'GPU' : groupBy}`;
+  return dotted(only !== '' && `only ${only}`, by);
+}
+
+/** How many pods cost GPU money, for the view's badge; undefined when there is nothing to show. */
+export function runningBadge({
+  pods,
+  lastSeen,
+}: Pick<PodScene, 'pods' | 'lastSeen'>): { readonly value: number; readonly tooltip: string } | undefined {
+  const value = (lastSeen?.pods ?? []).filter(isBilled).length;
+  if (value === 0) return undefined;
+  const what = value === 1 ? '1 pod running' : `${value} pods running`;
+  return { value, tooltip: pods.known ? what : `${what} when last seen` };
+}
+
+/** Every pod of the account; those that cost money first. */
+export function podRows(scene: PodScene): readonly Row[] {
+  const { pods, lastSeen, filter } = scene;
+  if (podsState(scene) !== 'listed') return [];
+  if (!pods.known && pods.why === undefined && lastSeen === undefined) {
+    return [{ id: 'pods:loading', label: 'Looking for pods…', icon: { id: 'loading~spin' } }];
+  }
+  const seen = pods.known ? pods.value : (lastSeen?.pods ?? []);
+  const shown = filter.length === 0 ? seen : seen.filter((pod) => filter.includes(pod.status));
+  const sorted = [...shown].sort((a, b) => statusRank(a.status) - statusRank(b.status));
+  const hidden = seen.filter((pod) => !shown.includes(pod));
+  return [...failureRows(scene), ...grouped(sorted, scene), ...hiddenRows(shown.length, hidden)];
+}
+
+/** A failed load is told, with a way to try again, above the pods as they were last seen. */
+function failureRows({ pods, lastSeen, nowMs }: PodScene): readonly Row[] {
+  if (pods.known || pods.why === undefined) return [];
+  const { kind, message } = pods.why;
+  const age = lastSeen === undefined ? undefined : `Below: as seen ${ago(nowMs - lastSeen.at)} ago`;
+  const key = kind === 'unauthorized';
+  return [
+    {
+      id: 'pods:failed',
+      label: 'The pods could not be loaded',
+      description: message,
+      icon: { id: 'error', color: 'list.errorForeground' },
+      tooltip: [plainMarkdown(message), ...(age === undefined ? [] : [age])].join('\n\n'),
+      context: viewItem('failed'),
+      spoken: dotted(`The pods could not be loaded: ${message}`, age),
+    },
+    key
+      ? {
+          id: 'pods:key',
+          label: 'Set RunPod API Key…',
+          icon: { id: 'key' },
+          command: { id: commands.setRunpodKey, title: 'Set RunPod API Key…' },
+        }
+      : {
+          id: 'pods:retry',
+          label: 'Try Again',
+          icon: { id: 'refresh' },
+          command: { id: commands.refreshPods, title: 'Try Again' },
+        },
+  ];
+}
+
+/** What costs money must not vanish behind a filter without a word. */
+function hiddenRows(shown: number, hidden: readonly Pod[]): readonly Row[] {
+  const billed = hidden.filter(isBilled).length;
+  if (hidden.length === 0 || (shown > 0 && billed === 0)) return [];
+  return [
+    {
+      id: 'pods:hidden',
+      label: shown === 0 ? 'No pod matches the filter' : 'Hidden by the filter',
+      description: dotted(`${hidden.length} hidden`, billed > 0 && `${billed} running`),
+      icon: billed > 0 ? { id: 'warning', color: 'list.warningForeground' } : { id: 'filter' },
+      tooltip: 'Click to show every pod',
+      command: { id: commands.filterPods, title: 'Show Every Pod', args: ['all'] },
+    },
+  ];
+}
+
+function grouped(pods: readonly Pod[], scene: PodScene): readonly Row[] {
+  const { groupBy } = scene;
+  if (groupBy === 'none') return pods.map((pod) => podRow(pod, scene));
+  const groups = Map.groupBy(pods, (pod) => (groupBy === 'status' ? pod.status : shortGpuName(pod.gpu)));
+  const order =
+    groupBy === 'status' ? [...groups.keys()].sort(statusOrder) : [...groups.keys()].sort((a, b) => a.localeCompare(b));
+  return order.map((name) => {
+    const members = groups.get(name) ?? [];
+    const micros = members.filter(isBilled).reduce((sum, pod) => sum + pod.usdPerHourMicros, 0);
+    const description = dotted(String(members.length), micros > 0 && formatUsdPerHour(micros));
+    const label = groupBy === 'status' ? podStatusName(name) : name;
+    return {
+      id: `pods:${groupBy}:${name}`,
+      label,
+      description,
+      ...(groupBy === 'gpu' ? { icon: { id: 'circuit-board' } } : {}),
+      spoken: `${label}, ${members.length} ${members.length === 1 ? 'pod' : 'pods'}`,
+      open: true,
+      children: members.map((pod) => podRow(pod, scene)),
+    };
+  });
+}
+
+function podRow(pod: Pod, scene: PodScene): Row {
+  const { pods, lastSeen, configured } = scene;
+  const ours = isOurs(pod);
+  const forJobs = pod.id === configured;
+  const seenAt = pods.known ? undefined : lastSeen?.at;
+  const description = dotted(
+    seenAt !== undefined && `seen ${ago(scene.nowMs - seenAt)} ago`,
+    forJobs && 'for jobs',
+    summary(pod, scene),
+  );
+  const role = forJobs ? 'PodRelay runs jobs on this pod' : ours ? 'Deployed by PodRelay' : undefined;
+  const details = podDetails(pod, scene);
+  return {
+    id: `pod:${pod.id}`,
+    label: pod.name,
+    description,
+    icon: podIcon(pod),
+    tooltip: tooltip(pod, details),
+    context: viewItem(
+      'pod',
+      mayDo(pod, 'start') && 'startable',
+      mayDo(pod, 'stop') && 'stoppable',
+      mayDo(pod, 'restart') && 'restartable',
+      mayDo(pod, 'terminate') && 'terminable',
+      isRunningComfy(pod) && 'reachable',
+      !forJobs && 'spare',
+    ),
+    spoken: dotted(`${pod.name}, ${podStatusName(pod.status)}`, description, role).replaceAll(' · ', ', '),
+    ...(ours || forJobs ? { mark: { badge: 'P', tooltip: role ?? '' } } : {}),
+    ...(pods.known ? {} : { faded: true }),
+    children: details,
+  };
+}
+
+/** `RTX 4090 · $0.34/h · 1 h 12 m · GPU 87 %`; what is not known is left out. */
+function summary(pod: Pod, scene: PodScene): string {
+  const gpu = shortGpuName(pod.gpu);
+  const price = isBilled(pod) && formatUsdPerHour(pod.usdPerHourMicros);
+  if (pod.status !== 'RUNNING') return dotted(podStatusName(pod.status).toLowerCase(), gpu, price);
+  const up = upMs(pod, scene);
+  const load = gpuUtilizationPercent(pod);
+  return dotted(
+    isZeroGpu(pod) ? `no GPU (was ${gpu})` : gpu,
+    price,
+    up !== undefined && upText(up),
+    load !== undefined && `GPU ${Math.round(load)} %`,
+  );
+}
+
+function tooltip(pod: Pod, details: readonly Row[]): string {
+  const lines = details.map(
+    ({ label, description }) => `| ${plainMarkdown(label)} | ${plainMarkdown(description ?? '')} |`,
+  );
+  return [`**${plainMarkdown(pod.name)}**`, '', '| | |', '|:--|:--|', ...lines].join('\n');
+}

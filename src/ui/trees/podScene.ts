@@ -1,0 +1,22 @@
+import type { Spend } from '../../core/cost/ledger.ts';
+import type { Observed } from '../../core/kernel/observed.ts';
+import type { Pod, PodStatus } from '../../core/runpod/pod.ts';
+
+export type PodGrouping = 'none' | 'status' | 'gpu';
+
+/** What the Pods view is drawn from. */
+export interface PodScene {
+  readonly pods: Observed<readonly Pod[]>;
+  readonly lastSeen: { readonly pods: readonly Pod[]; readonly at: number } | undefined;
+  readonly hasKey: boolean;
+  /** The pod that runs jobs; undefined = none is configured. */
+  readonly configured: string | undefined;
+  /** By pod id; undefined = nothing is known of costs. */
+  readonly spent: ReadonlyMap<string, Spend> | undefined;
+  /** Empty = every status. */
+  readonly filter: readonly PodStatus[];
+  readonly groupBy: PodGrouping;
+  /** Where a pod's HTTP port is reached. */
+  readonly address: (podId: string, port: number) => string;
+  readonly nowMs: number;
+}

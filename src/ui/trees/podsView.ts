@@ -1,0 +1,90 @@
+import { contextKeys, views } from '../../contract.ts';
+import type { PodService } from '../../core/fleet/podService.ts';
+import type { Event } from '../../core/kernel/event.ts';
+import type { Lifetime } from '../../core/kernel/lifetime.ts';
+import type { Clock, Log } from '../../core/kernel/ports.ts';
+import type { Spending } from '../moneySnapshot.ts';
+import { setContext } from '../setContext.ts';
+import type { PodLayout } from './podLayout.ts';
+import { podRows, podsDescription, podsState, runningBadge } from './podRows.ts';
+import type { PodScene } from './podScene.ts';
+import { registerTree } from './treeAdapter.ts';
+
+export interface PodsViewServices {
+  readonly pods: PodService;
+  readonly ledger: Spending | undefined;
+  readonly layout: PodLayout;
+  readonly hasRunpodKey: () => boolean;
+  /** The pod that runs jobs; undefined = none is configured. */
+  readonly podId: () => string | undefined;
+  /** Settings, keys or addresses changed. */
+  readonly onDidChangeSetup: Event<unknown>;
+  readonly onDidChangeKeys: Event<unknown>;
+  readonly onDidChoosePod: Event<unknown>;
+  /** Called before RunPod is asked: what decisions need and is not known yet. */
+  readonly prepare: () => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const listEveryMs = 10_000;
+
+export function registerPodsView(services: PodsViewServices, life: Lifetime): void {
+  const { pods, ledger, layout, clock, log, hasRunpodKey } = services;
+  const rows = (): ReturnType<typeof podRows> => {
+    const scene = podScene(services);
+    setContext(contextKeys.podsState, podsState(scene));
+    return podRows(scene);
+  };
+  const refresh = async (signal: AbortSignal): Promise<void> => {
+    await services.prepare();
+    if (ledger?.spending.known === false) {
+      // Costs are a column, not a condition.
+      await ledger.refresh().catch((error: unknown) => log.warn(`Costs could not be read: ${String(error)}`));
+    }
+    if (hasRunpodKey()) await pods.refresh(signal);
+  };
+  const changes = [
+    pods.onDidChange,
+    layout.onDidChange,
+    services.onDidChangeSetup,
+    services.onDidChangeKeys,
+    services.onDidChoosePod,
+    ...(ledger === undefined ? [] : [ledger.onDidChange]),
+  ];
+  const view = registerTree({ view: views.pods, rows, changes, refresh, refreshMs: listEveryMs, clock, log }, life);
+
+  const showBadge = (): void => {
+    view.badge = hasRunpodKey() ? runningBadge(pods) : undefined;
+  };
+  const describe = (): void => {
+    view.description = podsDescription(layout);
+  };
+  // The badge is seen while the view is not; it costs no request.
+  for (const change of [pods.onDidChange, services.onDidChangeKeys]) life.own(change(showBadge));
+  life.own(layout.onDidChange(describe));
+  // A key that was just set is worth a look at once.
+  life.own(
+    services.onDidChangeKeys(() => {
+      if (!view.visible || !hasRunpodKey() || pods.pods.known) return;
+      pods.refresh(life.signal).catch((error: unknown) => log.debug(`The pods could not be listed: ${String(error)}`));
+    }),
+  );
+  showBadge();
+  describe();
+}
+
+function podScene({ pods, ledger, layout, hasRunpodKey, podId, clock }: PodsViewServices): PodScene {
+  const spending = ledger?.spending;
+  return {
+    pods: pods.pods,
+    lastSeen: pods.lastSeen,
+    hasKey: hasRunpodKey(),
+    configured: podId(),
+    spent: spending?.known === true ? spending.value.pods : undefined,
+    filter: layout.filter,
+    groupBy: layout.groupBy,
+    address: (id, port) => pods.address(id, port),
+    nowMs: clock.now(),
+  };
+}
