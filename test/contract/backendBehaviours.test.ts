@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import type { Backend, JobRequest, Tier } from '../../src/core/backends/backend.ts';
 import { AllBackendsFailed } from '../../src/core/backends/backendManager.ts';
+import { readSettings } from '../../src/core/settings.ts';
 import type { Settings } from '../../src/core/settings.ts';
+import { withEnvironment } from '../../src/host/withEnvironment.ts';
 import { job, openWorld, samplerWorkflow } from './world.ts';
 import type { World } from './world.ts';
 
@@ -36,7 +38,8 @@ describe('Backend manager', () => {
       },
       world.signal,
     );
-  const breakCloud = (): void => void world.sim.runpod.faults.set({ failure: { kind: 'apiDown' } });
+  const breakCloud = (kind: 'revokedKey' | 'apiDown' = 'revokedKey'): void =>
+    void world.sim.runpod.faults.set({ failure: { kind } });
   const breakLocal = (): Promise<void> => world.sim.setLocalOpen(false);
 
   it('check local health', async () => {
@@ -54,6 +57,15 @@ describe('Backend manager', () => {
     world.podId = world.sim.runpod.seedPod({ name: 'q', status: 'EXITED' }).id;
     assert.equal((await check('cloud')).state, 'stopped', 'and a check starts nothing');
     assert.equal(world.sim.runpod.state().pods.find(({ id }) => id === world.podId)?.status, 'EXITED');
+  });
+
+  it('check gemini health', async () => {
+    assert.equal((await check('gemini')).state, 'healthy');
+    world.keys.set('geminiApiKey', 'AQ.not-the-key');
+    world.keysChanged('geminiApiKey');
+    const refused = await check('gemini');
+    assert.equal(refused.state, 'unhealthy');
+    assert.equal(refused.fault?.kind, 'unauthorized');
   });
 
   it('handle unhealthy local', async () => {
@@ -98,6 +110,12 @@ describe('Backend manager', () => {
   it('fall back to cloud when local fails', async () => {
     await breakLocal();
     assert.equal(await selectAfterChecks(), 'cloud');
+  });
+
+  it('fall back to gemini when all others fail', async () => {
+    await breakLocal();
+    breakCloud();
+    assert.equal(await selectAfterChecks(), 'gemini');
   });
 
   it('respect forced selection', async () => {
@@ -156,6 +174,38 @@ describe('Backend manager', () => {
     assert.match(outcome.attempts[0]?.why ?? '', /503/);
   });
 
+  it('execute falls back to gemini when local and cloud fail', async () => {
+    const execution = await execute(['local', 'cloud']);
+    assert.equal(execution.value, 'made by gemini');
+    assert.deepEqual(
+      execution.attempts.map(({ backend: id, outcome }) => `${id} ${outcome}`),
+      ['local failed', 'cloud failed', 'gemini done'],
+    );
+  });
+
+  it('execute falls back to gemini when local and cloud fail: a whole job, to its file', async () => {
+    await breakLocal();
+    breakCloud();
+    const outcome = await world.core.jobs.run(job(samplerWorkflow()), quiet, world.signal);
+    assert.equal(outcome.backend, 'gemini');
+    assert.equal(outcome.outputs.length, 1);
+    assert.ok(outcome.micros > 0);
+    assert.ok(outcome.dropped.length > 0, 'and says what it could not honour');
+  });
+
+  it('execute throws when all fail, naming each reason', async () => {
+    await breakLocal();
+    breakCloud('apiDown');
+    world.sim.gemini.faults.script = [{ on: 'image', effect: { do: 'reply', status: 503, text: 'overloaded' } }];
+    await assert.rejects(world.core.jobs.run(job(samplerWorkflow()), quiet, world.signal), (error) => {
+      assert.ok(error instanceof AllBackendsFailed);
+      assert.match(error.message, /local: Connection refused/);
+      assert.match(error.message, /cloud: Connection lost/);
+      assert.match(error.message, /gemini: .*(503|overloaded)/i);
+      return true;
+    });
+  });
+
   it('cloud auto-start: true when running', async () => {
     const startedAt = performance.now();
     assert.equal(await ensureReady(), true);
@@ -189,6 +239,45 @@ describe('Backend manager', () => {
 
   it('cost estimate for cloud', () => {
     assert.equal(backend('cloud').quote(video).micros, 20_000);
+  });
+
+  it('cost estimate for gemini', () => {
+    const { micros, basis } = backend('gemini').quote(picture);
+    assert.equal(micros, 33_600 + 6_750 + 75, '1,120 tokens at $30 a million, thoughts at $7.50, a prompt at $1.50');
+    assert.match(basis, /1 × picture at 1K/);
+    assert.equal(backend('gemini').quote(video).micros, 506_800, '5 s at 720p');
+  });
+
+  it('default priority order', () => {
+    assert.deepEqual(readSettings(() => undefined).settings['routing.priority'], ['local', 'cloud', 'gemini']);
+    assert.deepEqual(world.core.backends.route(false).use, ['local', 'cloud', 'gemini']);
+  });
+
+  it('custom priority from the environment', async () => {
+    world.settings = withEnvironment(world.settings, { PODRELAY_PRIORITY: 'Gemini, local,nonsense' });
+    assert.deepEqual(world.core.backends.route(false).use, ['gemini', 'local']);
+    assert.equal(await selectAfterChecks(), 'gemini');
+    world.settings = withEnvironment(readSettings(() => undefined).settings, {});
+    assert.equal(await selectAfterChecks(), 'local');
+  });
+
+  it('statuses of all backends', async () => {
+    const before = world.core.backends.statuses();
+    assert.deepEqual(
+      before.map((status) => [status.backend.id, status.health.known]),
+      [
+        ['local', false],
+        ['cloud', false],
+        ['gemini', false],
+      ],
+      'unknown is not healthy, and not unhealthy',
+    );
+    await breakLocal();
+    const after = await world.core.backends.checkAll(world.signal);
+    assert.deepEqual(
+      after.map(({ backend: { id }, health }) => `${id} ${health.known ? health.value.state : 'unknown'}`),
+      ['local unhealthy', 'cloud healthy', 'gemini healthy'],
+    );
   });
 
   const ensureReady = (): Promise<boolean> =>
