@@ -18,7 +18,7 @@ const { collectFiles, removeFiles } = late(() => import('./collectFiles.ts'));
 const { tellStories } = late(() => import('./jobStory.ts'));
 const { requestOf, resumeThere } = late(() => import('./resumeJob.ts'));
 
-export type { JobOutcome };
+export type { JobOutcome, RunningJob };
 
 export interface JobRunnerOptions {
   readonly backends: BackendManager;
