@@ -45,7 +45,8 @@ async function reportProblem({ extension, settings, keys, isDemo, recentLines }:
       Node: process.versions.node,
       System: `${os.type()} ${os.release()} ${os.arch()}`,
       Window: vscode.env.uiKind === vscode.UIKind.Web ? 'browser' : 'desktop',
-      Remote: vscode.env.remoteName ?? 'no',
+      // Of a server in the browser it is the address.
+      Remote: vscode.env.remoteName?.replace(/[^\w+-].*$/, '…') ?? 'no',
       Workspace: vscode.workspace.isTrusted ? 'trusted' : 'not trusted',
     },
     settings: settings(),

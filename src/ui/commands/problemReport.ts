@@ -38,7 +38,7 @@ export function problemReport({ versions, settings, defaults, keys, logLines, ho
       Object.entries(keys).map(([name, set]) => [name, set === undefined ? 'unknown' : set ? 'set' : 'not set']),
       'unknown',
     ),
-    `## Last ${logLines.length} lines of the log`,
+    '## Log: the last lines',
     logLines.length === 0 ? 'None' : `${fence}text\n${log}\n${fence}`,
     '',
   ].join('\n\n');
