@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { JobProgress, Tier } from '../../src/core/backends/backend.ts';
+import type { JobProgress, RunContext, Tier } from '../../src/core/backends/backend.ts';
 import { AllBackendsFailed } from '../../src/core/backends/backendManager.ts';
 import { formatUsd } from '../../src/core/cost/price.ts';
 import { Fault } from '../../src/core/kernel/fault.ts';
 import type { Settings } from '../../src/core/settings.ts';
+import type { RemoteRun } from '../../src/core/store/jobStore.ts';
 import { encodePng } from '../../src/sim/comfy/media/png.ts';
 import { newFrame } from '../../src/sim/comfy/media/frame.ts';
 import type { GeminiRoute } from '../../src/sim/gemini/geminiFaults.ts';
@@ -190,7 +191,8 @@ describe('Gemini as a backend', () => {
       assert.equal(fault.kind, 'blocked');
       assert.match(fault.message, /PROHIBITED_CONTENT/);
       const { totalMicros } = world.sim.gemini.bill();
-      if (totalMicros > 0) assert.ok(fault.message.includes(`charges ${formatUsd(totalMicros)}`), fault.message);
+      assert.ok(totalMicros > 0);
+      assert.ok(fault.message.includes(`charges ${formatUsd(totalMicros)}`), fault.message);
       assert.equal(sent('image').length, 1);
     });
 
@@ -228,7 +230,10 @@ describe('Gemini as a backend', () => {
       assert.equal(outcome.micros, world.sim.gemini.bill().totalMicros);
       assert.match(world.questions[0]?.basis ?? '', /clip of 3 s.*Google's price list/);
       assert.ok(Math.abs(world.questions[0]!.micros - outcome.micros) < 5_000);
-      assert.ok(phases.some((phase) => /^Preparing the file \(\d s\)/.test(phase)), String(phases));
+      assert.ok(
+        phases.some((phase) => /^Preparing the file \(\d s\)/.test(phase)),
+        String(phases),
+      );
       assert.match(outcome.dropped.join(), /Sound: .*Seed: /);
       assert.equal(sent('video.delete').length, 1);
     });
@@ -276,6 +281,75 @@ describe('Gemini as a backend', () => {
       assert.equal(fault.kind, 'timeout');
       assert.equal(sent('video.cancel').length, 1);
       assert.equal(sent('video.create').length, 1);
+    });
+  });
+
+  describe('a video whose window has ended', () => {
+    const gemini = () => world.core.backends.statuses().find((status) => status.backend.id === 'gemini')!.backend;
+    const intents: RemoteRun[] = [];
+    const context: RunContext = {
+      onProgress: quiet,
+      onIntent: (remote) => Promise.resolve(void intents.push(remote)),
+    };
+    const clip = job(videoWorkflow(), video);
+    beforeEach(() => {
+      world.consent = yes;
+      intents.length = 0;
+    });
+
+    /** Orders a clip, and ends the window as soon as it is under way. */
+    async function orderAndLeave(): Promise<RemoteRun> {
+      world.sim.gemini.faults.jobMs = 60_000;
+      const stop = new AbortController();
+      const onProgress = ({ phase }: JobProgress): void => {
+        if (/Generating \(/.test(phase)) stop.abort(new Fault('cancelled', 'Closed', { by: 'shutdown' }));
+      };
+      const running = gemini().run(clip, { ...context, onProgress }, stop.signal);
+      assert.equal((await faultOf(running)).kind, 'cancelled');
+      assert.deepEqual(intents[0], { address: world.sim.addresses.geminiUrl });
+      assert.equal(sent('video.cancel').length, 0);
+      return intents.at(-1)!;
+    }
+
+    it('is fetched by its id later, with cost and losses, and is not ordered again', async () => {
+      const remote = await orderAndLeave();
+      const resumed = await gemini().resume!(remote, clip, context, world.signal);
+      assert.ok(resumed.is === 'result');
+      const { files, micros, basis, dropped } = resumed.result;
+      assert.equal(micros, world.sim.gemini.bill().totalMicros);
+      assert.equal(basis, 'measured');
+      assert.match(dropped.join(), /Sampling settings/);
+      const parts: Uint8Array[] = [];
+      for await (const part of await files[0]!.open(world.signal)) parts.push(part);
+      assert.equal(Buffer.concat(parts).toString('latin1', 4, 8), 'ftyp');
+      assert.equal(sent('video.create').length, 1);
+      assert.equal(world.questions.length, 1);
+    });
+
+    it('is asked for again later when Google does not answer now', async () => {
+      const remote = await orderAndLeave();
+      world.sim.gemini.faults.script = [{ on: 'video.get', effect: { do: 'reply', status: 503, text: 'busy' } }];
+      const resumed = await gemini().resume!(remote, clip, context, world.signal);
+      assert.equal(resumed.is, 'later');
+      assert.equal(sent('video.create').length, 1);
+    });
+
+    it('is told as failed when Google knows it no more, and a picture as lost', async () => {
+      const remote = await orderAndLeave();
+      const fault = await faultOf(gemini().resume!({ ...remote, promptId: 'v1_nobody' }, clip, context, world.signal));
+      assert.match(fault.message, /no longer knows/);
+      const { address } = remote;
+      const picture = await gemini().resume!({ address }, job(samplerWorkflow()), context, world.signal);
+      assert.equal(picture.is, 'lost');
+      const elsewhere = { ...remote, address: 'https://elsewhere.example' };
+      assert.equal((await gemini().resume!(elsewhere, clip, context, world.signal)).is, 'later');
+    });
+
+    it('that cannot be written down is not ordered', async () => {
+      const onIntent = () => Promise.reject(new Fault('io', 'The disk is full', { delivered: 'no' }));
+      const fault = await faultOf(gemini().run(clip, { ...context, onIntent }, world.signal));
+      assert.equal(fault.kind, 'io');
+      assert.equal(sent('video.create').length, 0);
     });
   });
 

@@ -37,5 +37,6 @@ export function createGeminiBackend(options: GeminiBackendOptions): Backend {
     // A graph is read only by the loaded module; until then one picture or clip of the usual kind is the best guess.
     quote: (job) => worker?.quote(job) ?? roughQuote(job.media, models()),
     run: async (job, context, signal) => (await load()).run(job, context, signal),
+    resume: async (remote, job, context, signal) => (await load()).resume(remote, job, context, signal),
   };
 }

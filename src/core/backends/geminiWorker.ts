@@ -1,3 +1,4 @@
+import { awaitVideoDefaults } from '../gemini/awaitVideo.ts';
 import type { VideoTimings } from '../gemini/awaitVideo.ts';
 import type { Consent } from '../gemini/consentQuestion.ts';
 import { createGeminiClient, geminiTimeouts } from '../gemini/geminiClient.ts';
@@ -5,10 +6,12 @@ import type { GeminiClient, GeminiClientOptions } from '../gemini/geminiClient.t
 import { quoteRequest } from '../gemini/geminiQuote.ts';
 import type { GeminiModels, GeminiRequest } from '../gemini/geminiQuote.ts';
 import { geminiLimits, mapWorkflow } from '../gemini/mapWorkflow.ts';
-import type { WorkflowMapping } from '../gemini/mapWorkflow.ts';
+import type { LossReport, WorkflowMapping } from '../gemini/mapWorkflow.ts';
 import { readGeminiInputs } from '../gemini/readGeminiInputs.ts';
 import type { GeminiInputs } from '../gemini/readGeminiInputs.ts';
+import { resumeOnGemini } from '../gemini/resumeOnGemini.ts';
 import { runOnGemini } from '../gemini/runOnGemini.ts';
+import type { GeminiRunOptions } from '../gemini/runOnGemini.ts';
 import { formatUsd } from '../cost/price.ts';
 import type { Transport } from '../http/transport.ts';
 import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
@@ -34,7 +37,7 @@ export interface GeminiWorkerOptions {
   readonly timings?: VideoTimings;
 }
 
-export interface GeminiWorker extends Pick<Backend, 'probe' | 'refusals' | 'run'> {
+export interface GeminiWorker extends Pick<Required<Backend>, 'probe' | 'refusals' | 'run' | 'resume'> {
   /** Undefined when the graph cannot be put to Gemini. */
   quote(job: JobRequest): ReturnType<Backend['quote']> | undefined;
 }
@@ -52,17 +55,27 @@ export function createGeminiWorker(options: GeminiWorkerOptions): GeminiWorker {
     });
   const read = (job: JobRequest): WorkflowMapping => mapWorkflow(job.workflow, geminiLimits);
 
+  const runOptions = (request: GeminiRequest): GeminiRunOptions => ({
+    client,
+    clock: options.clock,
+    log,
+    address: options.baseUrl,
+    model: models()[request.kind],
+    estimate: quoteRequest({ ...request, count: 1 }, models()),
+    timings: options.timings ?? awaitVideoDefaults,
+  });
+
   async function allowed(
     job: JobRequest,
     request: GeminiRequest,
-    { report }: WorkflowMapping,
-    onProgress: RunContext['onProgress'],
+    report: LossReport,
+    context: RunContext,
     signal: AbortSignal,
   ): Promise<boolean> {
     const { micros, basis } = quoteRequest(request, models());
     const price = `about ${formatUsd(micros)}`;
     if (settings()['gemini.fallback'] !== 'always') {
-      onProgress({ phase: `Waiting for your word: Gemini costs ${price}` });
+      context.onProgress({ phase: `Waiting for your word: Gemini costs ${price}` });
       const { kind, count, images } = request;
       const { kept, approximated, lost } = report;
       const model = models()[kind];
@@ -71,7 +84,7 @@ export function createGeminiWorker(options: GeminiWorkerOptions): GeminiWorker {
       throwIfAborted(signal);
       if (!isAllowed) return false;
     }
-    onProgress({ phase: `Sending to Gemini: ${price}` });
+    context.onProgress({ phase: `Sending to Gemini: ${price}` });
     log.info(`${job.label}: sent to Gemini (${models()[request.kind]}), ${price} (${basis})`);
     return true;
   }
@@ -91,32 +104,25 @@ export function createGeminiWorker(options: GeminiWorkerOptions): GeminiWorker {
     },
     async run(job, context, signal) {
       const mapping = read(job);
-      const { request } = mapping;
+      const { request, report } = mapping;
       const inputs: GeminiInputs =
         request === undefined
-          ? { images: [], refused: mapping.report.refused }
+          ? { images: [], refused: report.refused }
           : await readGeminiInputs(request.images, job.inputFolder, signal);
       if (request === undefined || inputs.refused.length > 0 || job.localOnly) {
         throw new Fault('mismatch', inputs.refused.join('; ') || 'It never leaves this machine', { delivered: 'no' });
       }
-      const onProgress: RunContext['onProgress'] = (progress) => context.onProgress(progress);
-      if (!(await allowed(job, request, mapping, onProgress, signal))) {
+      if (!(await allowed(job, request, report, context, signal))) {
         // Not 'cancelled': the person shall read why it came to this question, and no dearer backend is tried instead.
         throw new Fault('rejected', 'It was not sent to Gemini, because you did not agree', { delivered: 'no' });
       }
-      return runOnGemini(
-        {
-          client,
-          clock: options.clock,
-          log,
-          model: models()[request.kind],
-          estimate: quoteRequest({ ...request, count: 1 }, models()),
-          ...(options.timings === undefined ? {} : { timings: options.timings }),
-        },
-        { request, report: mapping.report, images: inputs.images, workflow: job.workflow },
-        onProgress,
-        signal,
-      );
+      const order = { request, report, images: inputs.images, workflow: job.workflow };
+      return runOnGemini(runOptions(request), order, context, signal);
+    },
+    async resume(remote, job, context, signal) {
+      const { request, report } = read(job);
+      if (request === undefined) return { is: 'lost', why: report.refused.join('; ') };
+      return resumeOnGemini(runOptions(request), remote, { request, report }, job, context, signal);
     },
   };
 }
