@@ -191,18 +191,19 @@ describe('saving an output', () => {
 
   it('holds 300 MB in no more memory than a few chunks', async function () {
     this.timeout(60_000);
-    const chunk = Buffer.alloc(1 << 20, 7);
     let most = 0;
     const before = process.memoryUsage().rss;
     async function* large(): AsyncGenerator<Uint8Array> {
       for (let n = 0; n < 300; n += 1) {
         await nextTurn();
         most = Math.max(most, process.memoryUsage().rss - before);
-        yield chunk.subarray(0);
+        // A new one each time, as a socket gives them: a chunk that is kept counts.
+        yield Buffer.alloc(1 << 20, n);
       }
     }
     assert.equal((await save('film.mp4', large())).bytes, 300 * (1 << 20));
-    assert.ok(most < 64 * (1 << 20), `${String(most)} bytes more`);
+    // What is left between two garbage collections is the engine's own choice, some 64 MB.
+    assert.ok(most < 160 * (1 << 20), `${String(most)} bytes more`);
   });
 });
 

@@ -16,7 +16,7 @@ import { isActive } from './podFilter.ts';
 import { newPodName } from './podName.ts';
 import { comfyPort, proxyAddress } from './proxyAddress.ts';
 import { SharedWaits } from './sharedWaits.ts';
-import { untilAborted } from './untilAborted.ts';
+import { untilAborted } from '../kernel/untilAborted.ts';
 import type { ReadyDeps, ReadyPod, ReadyProgress } from './waitUntilReady.ts';
 
 const { startPod, stopPod, restartPod, terminatePod } = late(() => import('./podActions.ts'));

@@ -1,5 +1,5 @@
 import { Fault, throwIfAborted } from '../kernel/fault.ts';
-import { untilAborted } from './untilAborted.ts';
+import { untilAborted } from '../kernel/untilAborted.ts';
 
 type Work<P, T> = (onProgress: (progress: P) => void, signal: AbortSignal) => Promise<T>;
 

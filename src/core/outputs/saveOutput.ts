@@ -2,6 +2,7 @@ import { lstat, mkdir, open, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { abortFault, Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
+import { untilAborted } from '../kernel/untilAborted.ts';
 import { errorCode, fileFault } from './fileFault.ts';
 import { extensionOf, headBytes, mediaKind } from './mediaKind.ts';
 import type { MediaKind } from './mediaKind.ts';
@@ -117,13 +118,13 @@ async function receive(
   signal: AbortSignal,
 ): Promise<{ readonly bytes: number; readonly head: Uint8Array }> {
   const chunks = body[Symbol.asyncIterator]();
-  const cancelled = cancellation(signal);
   let bytes = 0;
   let head: Uint8Array = new Uint8Array(0);
   try {
     for (;;) {
       throwIfAborted(signal);
-      const next = await Promise.race([chunks.next(), cancelled.promise]);
+      // Promise.race with one promise for all chunks would keep every chunk in memory until the end.
+      const next = await untilAborted(chunks.next(), signal);
       if (next.done === true) return { bytes, head };
       if (head.length < headBytes) head = Buffer.concat([head, next.value.subarray(0, headBytes - head.length)]);
       bytes += next.value.length;
@@ -133,19 +134,7 @@ async function receive(
     // Not awaited: a generator that hangs in next() answers return() only after that.
     chunks.return?.().catch(() => undefined);
     throw signal.aborted ? abortFault(signal) : toFault(error);
-  } finally {
-    cancelled.dispose();
   }
-}
-
-function cancellation(signal: AbortSignal): { readonly promise: Promise<never>; dispose(): void } {
-  let cancel = (): void => undefined;
-  const promise = new Promise<never>((_resolve, reject) => {
-    cancel = () => reject(abortFault(signal));
-  });
-  promise.catch(() => undefined);
-  signal.addEventListener('abort', cancel, { once: true });
-  return { promise, dispose: () => signal.removeEventListener('abort', cancel) };
 }
 
 async function writeAll(handle: FileHandle, chunk: Uint8Array, folder: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { abortFault } from '../kernel/fault.ts';
+import { abortFault } from './fault.ts';
 
 /** The promise's outcome, or the signal's fault if that comes first. The work behind the promise goes on. */
 export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
