@@ -287,10 +287,8 @@ class Follower {
     const nap = new AbortController();
     const woken = new Promise<void>((resolve) => (this.#wakeSleeper = resolve));
     if (this.#dirty) this.#wakeSleeper();
-    const stop = (): void => nap.abort(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-    await Promise.race([clock.sleep(ms, nap.signal).catch(() => undefined), woken]);
-    signal.removeEventListener('abort', stop);
+    const either = AbortSignal.any([signal, nap.signal]);
+    await Promise.race([clock.sleep(ms, either).catch(() => undefined), woken]);
     nap.abort();
   }
 

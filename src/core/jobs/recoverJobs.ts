@@ -27,7 +27,9 @@ export class JobRecovery {
   /** How often each job was asked for in vain. */
   readonly #tries = new Map<string, number>();
   readonly #atWork = new Set<Promise<unknown>>();
-  #wake: () => void = () => undefined;
+  /** Something changed since the records were looked at. */
+  #isDirty = false;
+  #endPause: () => void = () => undefined;
 
   constructor(options: JobRecoveryOptions) {
     this.#options = options;
@@ -54,6 +56,7 @@ export class JobRecovery {
     const listening = this.#watchHealth(signal);
     try {
       for (;;) {
+        this.#isDirty = false;
         for (const work of await this.#claim(onEnd, signal)) this.#track(work);
         const next = await store.nextClaimAt();
         if (next === undefined && this.#atWork.size === 0) return;
@@ -110,9 +113,15 @@ export class JobRecovery {
     });
   }
 
+  #wake(): void {
+    this.#isDirty = true;
+    this.#endPause();
+  }
+
   async #pause(ms: number, signal: AbortSignal): Promise<void> {
     const nap = new AbortController();
-    this.#wake = () => nap.abort();
+    this.#endPause = () => nap.abort();
+    if (this.#isDirty) nap.abort();
     await this.#options.clock.sleep(ms, AbortSignal.any([signal, nap.signal])).catch(() => undefined);
     throwIfAborted(signal);
   }
