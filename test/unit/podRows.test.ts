@@ -135,14 +135,22 @@ describe('pod rows', () => {
     assert.equal(foreign.get('Deployed by'), 'someone else');
   });
 
+  it('says to a screen reader what the icon shows, once', () => {
+    assert.equal(
+      rowOf(pod()).spoken,
+      'podrelay-one, running, RTX 4090, $0.34/h, 1 h 12 m, GPU 87 %, Deployed by PodRelay',
+    );
+    assert.equal(rowOf(pod(stopped)).spoken, 'podrelay-one, stopped, RTX 4090, Deployed by PodRelay');
+  });
+
   it('marks our pods and the one that runs jobs', () => {
     const foreign = { mark: undefined, name: 'training' };
     assert.equal(rowOf(pod()).mark?.badge, 'P');
     assert.equal(rowOf(pod(foreign)).mark, undefined);
     const chosen = rowOf(pod(foreign), { configured: 'abc123' });
-    assert.match(chosen.description ?? '', /^for jobs · /);
-    assert.equal(chosen.mark?.badge, 'P');
-    assert.match(chosen.spoken ?? '', /PodRelay runs jobs on this pod/);
+    assert.equal(chosen.mark?.badge, '★');
+    assert.match(chosen.spoken ?? '', /Runs jobs$/);
+    assert.ok(details(pod(), { configured: 'abc123' }).has('Jobs'));
   });
 
   it('shows state by shape as well as by colour, unknown ones too', () => {
@@ -237,7 +245,7 @@ describe('pods: filter and groups', () => {
       rows.map(({ label, description }) => [label, description]),
       [
         ['podrelay-one', 'stopped · RTX 4090'],
-        ['Hidden by the filter', '2 hidden · 2 running'],
+        ['2 running pods are hidden', 'show every pod'],
       ],
     );
   });
@@ -268,6 +276,13 @@ describe('pods: filter and groups', () => {
         ['RTX A4000', '1 · $0.17/h'],
       ],
     );
+  });
+
+  it('does not repeat in a row what its group says', () => {
+    const first = (groupBy: 'status' | 'gpu', one: Pod) => podRows(scene([one], { groupBy }))[0]?.children?.[0];
+    assert.equal(first('status', pod(stopped))?.description, 'RTX 4090');
+    assert.equal(first('gpu', pod(stopped))?.description, 'stopped');
+    assert.equal(first('gpu', pod())?.description, '$0.34/h · 1 h 12 m · GPU 87 %');
   });
 
   it('tells both in the head of the view', () => {

@@ -103,8 +103,7 @@ function gpuItems({ candidates, refused }: GpuRanking, gpus: readonly GpuType[])
     ...(others.length === 0 ? [] : [{ label: vscode.l10n.t('Not now'), kind: vscode.QuickPickItemKind.Separator }]),
     ...others.map(({ gpu, why }) => ({
       label: `$(circle-slash) ${gpu?.name ?? ''}`,
-      description: `${gpu?.memoryGb ?? '–'} GB`,
-      detail: why,
+      description: `${gpu?.memoryGb ?? '–'} GB · ${why}`,
       ...limitsOnly,
     })),
     limits,

@@ -35,11 +35,14 @@ export function podDetails(pod: Pod, scene: PodScene): readonly Row[] {
       : []),
     row('price', 'Price', priceText(pod), 'tag'),
     row('cost', 'Cost so far', spentText(scene.spent?.get(pod.id)), 'credit-card'),
-    row('idle', 'Idle stop', idleText(pod), 'debug-pause'),
+    row('idle', 'Idle stop', idleText(pod), 'watch'),
     row('place', 'Data centre', placeText(pod), 'globe'),
     row('image', 'Image', pod.image === '' ? unknownText : pod.image, 'package'),
     row('disk', 'Disks', diskText(pod), 'database'),
     ...pod.ports.map((port) => portRow(pod, port, scene)),
+    ...(pod.id === scene.configured
+      ? [row('jobs', 'Jobs', 'run here when the local ComfyUI cannot', 'star-full')]
+      : []),
     row('id', 'Pod id', pod.id, 'symbol-key'),
     row('maker', 'Deployed by', isOurs(pod) ? 'PodRelay' : 'someone else', 'account'),
   ];

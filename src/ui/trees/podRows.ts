@@ -88,10 +88,11 @@ function hiddenRows(shown: number, hidden: readonly Pod[]): readonly Row[] {
   return [
     {
       id: 'pods:hidden',
-      label: shown === 0 ? 'No pod matches the filter' : 'Hidden by the filter',
-      description: dotted(`${hidden.length} hidden`, billed > 0 && `${billed} running`),
+      label:
+        billed > 0 ? `${billed} running ${billed === 1 ? 'pod is' : 'pods are'} hidden` : 'No pod matches the filter',
+      description: 'show every pod',
       icon: billed > 0 ? { id: 'warning', color: 'list.warningForeground' } : { id: 'filter' },
-      tooltip: 'Click to show every pod',
+      tooltip: `The filter hides ${hidden.length} of ${hidden.length + shown} pods`,
       command: { id: commands.filterPods, title: 'Show Every Pod', args: ['all'] },
     },
   ];
@@ -125,12 +126,8 @@ function podRow(pod: Pod, scene: PodScene): Row {
   const ours = isOurs(pod);
   const forJobs = pod.id === configured;
   const seenAt = pods.known ? undefined : lastSeen?.at;
-  const description = dotted(
-    seenAt !== undefined && `seen ${ago(scene.nowMs - seenAt)} ago`,
-    forJobs && 'for jobs',
-    summary(pod, scene),
-  );
-  const role = forJobs ? 'PodRelay runs jobs on this pod' : ours ? 'Deployed by PodRelay' : undefined;
+  const description = dotted(seenAt !== undefined && `seen ${ago(scene.nowMs - seenAt)} ago`, summary(pod, scene));
+  const role = forJobs ? 'Runs jobs' : ours ? 'Deployed by PodRelay' : undefined;
   const details = podDetails(pod, scene);
   return {
     id: `pod:${pod.id}`,
@@ -147,22 +144,24 @@ function podRow(pod: Pod, scene: PodScene): Row {
       isRunningComfy(pod) && 'reachable',
       !forJobs && 'spare',
     ),
-    spoken: dotted(`${pod.name}, ${podStatusName(pod.status)}`, description, role).replaceAll(' · ', ', '),
-    ...(ours || forJobs ? { mark: { badge: 'P', tooltip: role ?? '' } } : {}),
+    spoken: dotted(pod.name, pod.status === 'RUNNING' && 'running', description, role).replaceAll(' · ', ', '),
+    ...(ours || forJobs ? { mark: { badge: forJobs ? '★' : 'P', tooltip: role ?? '' } } : {}),
     ...(pods.known ? {} : { faded: true }),
     children: details,
   };
 }
 
-/** `RTX 4090 · $0.34/h · 1 h 12 m · GPU 87 %`; what is not known is left out. */
+/** `RTX 4090 · $0.34/h · 1 h 12 m · GPU 87 %`; what is not known is left out, and what the group says already. */
 function summary(pod: Pod, scene: PodScene): string {
-  const gpu = shortGpuName(pod.gpu);
+  const gpu = scene.groupBy !== 'gpu' && shortGpuName(pod.gpu);
   const price = isBilled(pod) && formatUsdPerHour(pod.usdPerHourMicros);
-  if (pod.status !== 'RUNNING') return dotted(podStatusName(pod.status).toLowerCase(), gpu, price);
+  if (pod.status !== 'RUNNING') {
+    return dotted(scene.groupBy !== 'status' && podStatusName(pod.status).toLowerCase(), gpu, price);
+  }
   const up = upMs(pod, scene);
   const load = gpuUtilizationPercent(pod);
   return dotted(
-    isZeroGpu(pod) ? `no GPU (was ${gpu})` : gpu,
+    isZeroGpu(pod) ? `no GPU (was ${shortGpuName(pod.gpu)})` : gpu,
     price,
     up !== undefined && upText(up),
     load !== undefined && `GPU ${Math.round(load)} %`,
