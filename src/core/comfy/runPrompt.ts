@@ -113,7 +113,9 @@ async function submitOnce(options: RunPromptOptions, signal: AbortSignal, onSent
     throw partial;
   } catch (error) {
     const fault = toFault(error);
-    if (fault.facts.delivered !== 'maybe' || signal.aborted) throw fault;
+    // A reply that cannot be read comes from a server that may well have taken the prompt.
+    const unclear = fault.facts.delivered === 'maybe' || (fault.kind === 'protocol' && fault.facts.raw !== undefined);
+    if (!unclear || signal.aborted) throw fault;
     log.warn(`No clear answer to the submission (${fault.message}): asking the server whether it has the prompt`);
     for (let round = 0; round < 2; round++) {
       const where = await client.find(promptId, signal);
