@@ -44,7 +44,12 @@ async function control(simulator: Simulator, request: ControlRequest): Promise<u
       return true;
     case 'setCloud':
       simulator.runpod.faults.clear();
-      if (request.on !== true) simulator.runpod.faults.set({ failure: { kind: 'apiDown' } });
+      // What a person can still do in such an outage: see the pods, and stop the one that costs money.
+      if (request.on !== true) {
+        simulator.runpod.faults.set({ failure: { kind: 'status', status: 502, effect: 'before' }, on: ['proxy'] });
+        simulator.runpod.faults.set({ failure: { kind: 'hostFull' } });
+        simulator.runpod.faults.set({ failure: { kind: 'noCapacity' } });
+      }
       return true;
     case 'setGemini':
       simulator.gemini.faults = { ...simulator.gemini.faults, revoked: request.on === true ? 'nothing' : 'everything' };

@@ -60,7 +60,7 @@ export function createCloudBackend(options: CloudBackendOptions): Backend {
       const gpu = pod.gpu === undefined ? {} : { gpu: gpuName(pod.gpu.id) };
       if (pod.status === 'RUNNING') {
         const health = await probeComfy(options.comfyAt(pods.address(pod.id)), clock, signal);
-        return health.state === 'healthy' ? { ...health, ...gpu } : { ...bootingHealth(health), ...gpu };
+        return { ...(health.state === 'healthy' || pods.hasAnswered(pod) ? health : bootingHealth(health)), ...gpu };
       }
       if (pod.status === 'PROVISIONING' || pod.status === 'STARTING') {
         return { state: 'starting', why: `The pod is ${pod.status.toLowerCase()}`, ...gpu };

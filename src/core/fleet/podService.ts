@@ -10,6 +10,7 @@ import { isNotFound } from '../runpod/isNotFound.ts';
 import { isOurs } from '../runpod/pod.ts';
 import type { Pod } from '../runpod/pod.ts';
 import type { RunpodClient } from '../runpod/runpodClient.ts';
+import { Answers, askAgain } from './answers.ts';
 import type { ComfyProbe } from './comfyProbe.ts';
 import type { DeployDeps, DeployRequest, Deployed, PodRecords } from './deployPod.ts';
 import { isActive } from './podFilter.ts';
@@ -84,6 +85,7 @@ export class PodService implements Disposable {
   #lastSeen: { readonly pods: readonly Pod[]; readonly at: number } | undefined;
   #refreshing: Promise<readonly Pod[]> | undefined;
   readonly #startedHere = new Set<string>();
+  readonly #answers = new Answers();
   /** Counts our own changes, which a list that was asked for before them does not hold. */
   #changes = 0;
 
@@ -105,6 +107,11 @@ export class PodService implements Disposable {
   /** A complete list was read: what the ledger counts by. */
   get onDidList(): Event<PodListing> {
     return this.#listed.event;
+  }
+
+  /** Its ComfyUI has answered since the pod was started last. */
+  hasAnswered(pod: Pod): boolean {
+    return this.#answers.has(pod);
   }
 
   /** A job has started this pod, not a person: automation may stop it again. */
@@ -244,8 +251,10 @@ export class PodService implements Disposable {
     this.#put(pod);
     const url = this.address(podId);
     if (pod.status === 'RUNNING') {
-      const answer = await probe(url, signal);
+      const first = await probe(url, signal);
+      const answer = this.#answers.has(pod) ? await askAgain(this.#deps, url, first, signal) : first;
       if (answer.ready) {
+        this.#answers.note(pod);
         wait.onProgress({ phase: 'ready', text: 'ComfyUI answers', waitedMs: 0 });
         return { pod, url, comfyVersion: answer.version };
       }
@@ -258,6 +267,7 @@ export class PodService implements Disposable {
       }
       const ready = await waitUntilReady(this.#deps, { ...wait, podId, stopOnFailure: startedByUs }, signal);
       this.#put(ready.pod);
+      this.#answers.note(ready.pod);
       return ready;
     } catch (error) {
       if (startedByUs && signal.aborted && !this.#life.signal.aborted) await this.stop(podId, this.#life.signal);

@@ -1,6 +1,6 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import * as vscode from 'vscode';
-import { contextKeys } from '../../contract.ts';
+import { commands, contextKeys } from '../../contract.ts';
 import type { JobProgress } from '../../core/backends/backend.ts';
 import type { Workflow } from '../../core/comfy/workflow.ts';
 import { mediaOf } from '../../core/generate/mediaOf.ts';
@@ -101,6 +101,13 @@ async function openFirst({ outputs }: JobOutcome): Promise<void> {
 
 function tell(outcome: JobOutcome): void {
   const { text, notable } = outcomeText(outcome);
-  if (notable) void vscode.window.showInformationMessage(`PodRelay: ${text}`);
+  if (notable) void tellAtLength(text);
   else vscode.window.setStatusBarMessage(`$(check) ${text}`, 6_000);
+}
+
+/** A message with a button is shown whole; without one it is cut to a line. */
+async function tellAtLength(text: string): Promise<void> {
+  const costs = vscode.l10n.t('Show Costs');
+  const chosen = await vscode.window.showInformationMessage(`PodRelay: ${text}`, costs);
+  if (chosen === costs) await vscode.commands.executeCommand(commands.showCosts);
 }
