@@ -181,6 +181,8 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     transport,
     apiKey: () => keys.get('geminiApiKey'),
     hasKey: () => keys.has('geminiApiKey'),
+    onCharge: (jobId, charge) =>
+      ledger.recordJob({ ...charge, jobId, backend: 'gemini', at: clock.now(), inPodTime: false }),
     ...(options.geminiTimings === undefined ? {} : { timings: options.geminiTimings }),
   });
 

@@ -171,18 +171,25 @@ describe('Gemini as a backend', () => {
       assert.equal(outcome.micros, world.sim.gemini.bill().totalMicros);
     });
 
-    it('what was made of a batch is kept when the rest fails, and told', async () => {
-      const graph = samplerWorkflow();
-      graph['4']!.inputs.batch_size = 3;
-      const fail = { do: 'reply', status: 503, text: 'busy' } as const;
-      const outcome = await run(graph, {}, ({ phase }) => {
-        if (/Generating 2 of 3/.test(phase)) world.sim.gemini.faults.script = [{ on: 'image', effect: fail }];
+    for (const status of [400, 503] as const) {
+      it(`what was made of a batch is kept when the rest fails with ${status}, and told`, async () => {
+        const graph = samplerWorkflow();
+        graph['4']!.inputs.batch_size = 3;
+        const body = { error: { code: status, message: 'not this one', status: 'SOMETHING' } };
+        const outcome = await run(graph, {}, ({ phase }) => {
+          if (/Generating 2 of 3/.test(phase)) {
+            world.sim.gemini.faults.script = [{ on: 'image', effect: { do: 'reply', status, body } }];
+          }
+        });
+        assert.equal(outcome.outputs.length, 1);
+        assert.match(outcome.dropped[0] ?? '', /^2 of 3 were not made: /);
+        assert.equal(sent('image').length, 2);
+        const billed = world.sim.gemini.bill().totalMicros;
+        if (status === 400) assert.deepEqual([outcome.micros, outcome.basis], [billed, 'measured']);
+        // After a 5xx nobody can know: the second one counts as if it had been made.
+        else assert.ok(outcome.basis === 'estimated' && outcome.micros > 1.9 * billed, String(outcome.micros));
       });
-      assert.equal(outcome.outputs.length, 1);
-      assert.match(outcome.dropped[0] ?? '', /^2 of 3 were not made: .*503/);
-      assert.equal(sent('image').length, 2);
-      assert.equal(outcome.micros, world.sim.gemini.bill().totalMicros);
-    });
+    }
 
     it('a safety block is told with what it cost, and no other backend is tried', async () => {
       set({ 'routing.forced': 'none', 'routing.priority': ['gemini', 'local'] });
@@ -281,6 +288,57 @@ describe('Gemini as a backend', () => {
       assert.equal(fault.kind, 'timeout');
       assert.equal(sent('video.cancel').length, 1);
       assert.equal(sent('video.create').length, 1);
+    });
+  });
+
+  describe('the ledger', () => {
+    const spent = async (): Promise<number> => {
+      await world.core.ledger.refresh();
+      const { spending } = world.core.ledger;
+      assert.ok(spending.known);
+      return spending.value.session.micros;
+    };
+    beforeEach(() => {
+      force('gemini');
+      world.consent = yes;
+    });
+
+    it('counts a result once', async () => {
+      const { micros } = await run();
+      assert.ok(micros > 0);
+      assert.equal(await spent(), micros);
+      assert.equal(micros, world.sim.gemini.bill().totalMicros);
+    });
+
+    it('counts a refusal, which costs as well', async () => {
+      world.sim.gemini.faults.image.outcome = { is: 'finish', reason: 'IMAGE_SAFETY' };
+      await faultOf(run());
+      assert.ok((await spent()) > 0);
+      assert.equal(await spent(), world.sim.gemini.bill().totalMicros);
+    });
+
+    it('counts what was cancelled under way, and what nobody can know, as estimated', async () => {
+      const stop = new AbortController();
+      world.sim.gemini.faults.imageMs = 100_000;
+      const running = world.core.jobs.run(job(samplerWorkflow()), quiet, stop.signal);
+      running.catch(() => undefined);
+      await eventually(() => sent('image').length === 1, 'nothing was sent');
+      stop.abort(new Fault('cancelled', 'Cancelled'));
+      assert.equal((await faultOf(running)).kind, 'cancelled');
+      const cancelled = await spent();
+      assert.ok(cancelled > 30_000, String(cancelled));
+      world.sim.gemini.faults.script = [{ on: 'image', effect: { do: 'cut', at: 'beforeHeaders' } }];
+      await faultOf(run());
+      assert.ok((await spent()) > 1.9 * cancelled);
+    });
+
+    it('counts nothing for what was never sent', async () => {
+      world.consent = () => Promise.resolve(false);
+      await faultOf(run());
+      world.sim.gemini.faults.revoked = 'paid';
+      world.consent = yes;
+      assert.equal((await faultOf(run())).kind, 'unauthorized');
+      assert.equal(await spent(), 0);
     });
   });
 

@@ -10,6 +10,7 @@ import type { LossReport, WorkflowMapping } from '../gemini/mapWorkflow.ts';
 import { readGeminiInputs } from '../gemini/readGeminiInputs.ts';
 import type { GeminiInputs } from '../gemini/readGeminiInputs.ts';
 import { resumeOnGemini } from '../gemini/resumeOnGemini.ts';
+import type { Charge } from '../gemini/runCost.ts';
 import { runOnGemini } from '../gemini/runOnGemini.ts';
 import type { GeminiRunOptions } from '../gemini/runOnGemini.ts';
 import { formatUsd } from '../cost/price.ts';
@@ -35,6 +36,8 @@ export interface GeminiWorkerOptions {
   readonly models: () => GeminiModels;
   readonly consent: Consent;
   readonly timings?: VideoTimings;
+  /** What a job was charged, or may have been, also when it has failed. */
+  readonly onCharge: (jobId: string, charge: Charge) => Promise<void>;
 }
 
 export interface GeminiWorker extends Pick<Required<Backend>, 'probe' | 'refusals' | 'run' | 'resume'> {
@@ -55,7 +58,7 @@ export function createGeminiWorker(options: GeminiWorkerOptions): GeminiWorker {
     });
   const read = (job: JobRequest): WorkflowMapping => mapWorkflow(job.workflow, geminiLimits);
 
-  const runOptions = (request: GeminiRequest): GeminiRunOptions => ({
+  const runOptions = (request: GeminiRequest, jobId: string): GeminiRunOptions => ({
     client,
     clock: options.clock,
     log,
@@ -63,6 +66,7 @@ export function createGeminiWorker(options: GeminiWorkerOptions): GeminiWorker {
     model: models()[request.kind],
     estimate: quoteRequest({ ...request, count: 1 }, models()),
     timings: options.timings ?? awaitVideoDefaults,
+    onCharge: (charge) => options.onCharge(jobId, charge),
   });
 
   async function allowed(
@@ -117,12 +121,12 @@ export function createGeminiWorker(options: GeminiWorkerOptions): GeminiWorker {
         throw new Fault('rejected', 'It was not sent to Gemini, because you did not agree', { delivered: 'no' });
       }
       const order = { request, report, images: inputs.images, workflow: job.workflow };
-      return runOnGemini(runOptions(request), order, context, signal);
+      return runOnGemini(runOptions(request, job.id), order, context, signal);
     },
     async resume(remote, job, context, signal) {
       const { request, report } = read(job);
       if (request === undefined) return { is: 'lost', why: report.refused.join('; ') };
-      return resumeOnGemini(runOptions(request), remote, { request, report }, job, context, signal);
+      return resumeOnGemini(runOptions(request, job.id), remote, { request, report }, job, context, signal);
     },
   };
 }

@@ -36,7 +36,7 @@ export async function resumeOnGemini(
   try {
     for (const id of ids) {
       files.push(await followVideo({ client, clock, log, timings, name, onUsage: cost.meter, onPhase }, id, signal));
-      cost.settle(true);
+      cost.settle('yes');
     }
   } catch (error) {
     throwIfAborted(signal);

@@ -1,7 +1,7 @@
 import type { BackendResult, Quote, RemoteFile, RunContext } from '../backends/backend.ts';
 import type { Workflow } from '../comfy/workflow.ts';
 import { formatUsd } from '../cost/price.ts';
-import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
+import { Fault, isShutdown, throwIfAborted, toFault } from '../kernel/fault.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import type { VideoTimings } from './awaitVideo.ts';
 import { bytesOnce } from './bytesOnce.ts';
@@ -10,6 +10,7 @@ import type { GeminiRequest } from './geminiQuote.ts';
 import { makeVideo } from './makeVideo.ts';
 import type { LossReport, MappedImage } from './mapWorkflow.ts';
 import { RunCost } from './runCost.ts';
+import type { Charge } from './runCost.ts';
 
 export interface GeminiRunOptions {
   /** A client of this run's own, so that what it meters is this run's. */
@@ -22,6 +23,11 @@ export interface GeminiRunOptions {
   /** Of one picture or clip, for answers that tell no usage. */
   readonly estimate: Quote;
   readonly timings: VideoTimings;
+  /**
+   * Told once, whatever becomes of the run, when something was charged or may have been: a refusal costs as well, and a
+   * picture that nobody waits for any more is made all the same.
+   */
+  readonly onCharge: (charge: Charge) => Promise<void>;
 }
 
 export interface GeminiOrder {
@@ -50,16 +56,25 @@ export async function runOnGemini(
   const files: RemoteFile[] = [];
   const ids: string[] = [];
   const missing: string[] = [];
+  const charge = async (): Promise<void> => {
+    const { micros, basis } = cost.total;
+    if (micros === 0) return;
+    await options.onCharge({ micros, basis }).catch((error: unknown) => {
+      log.error('What Gemini charges could not be recorded', error);
+    });
+  };
 
   for (let i = 0; i < request.count; i++) {
     const [which, fraction] =
       request.count === 1 ? ['', {}] : [` ${i + 1} of ${request.count}`, { fraction: i / request.count }];
     const onPhase = (phase: string): void => context.onProgress({ phase: `${phase}${which}`, ...fraction });
+    let isSent = false;
     try {
       throwIfAborted(signal);
       // A picture has no id to be asked for by: the record only says that it may have been sent.
       if (i === 0) await context.onIntent({ address });
       onPhase('Generating');
+      isSent = true;
       files.push(
         request.kind === 'image'
           ? await makeImage(client, { ...request, model, seed: nthSeed(request, i) }, images, name, signal)
@@ -70,18 +85,29 @@ export async function runOnGemini(
               signal,
             ),
       );
-      cost.settle(true);
+      cost.settle('yes');
     } catch (error) {
-      throwIfAborted(signal);
       const fault = toFault(error);
-      const charged = cost.settle(false);
-      if (files.length === 0) throw withCharge(fault, charged);
+      // A clip goes on when the window ends, and is counted by the one that fetches it.
+      const goesOn = isShutdown(signal) && request.kind === 'video';
+      const told = cost.settle(isSent && !goesOn && mayBeMade(fault, signal) ? 'maybe' : 'no');
+      if (signal.aborted || files.length === 0) {
+        await charge();
+        throwIfAborted(signal);
+        throw withCharge(fault, told);
+      }
       log.warn(`Gemini:${which} failed: ${fault.message}`, { kind: fault.kind, raw: fault.facts.raw });
       missing.push(`${request.count - i} of ${request.count} were not made: ${fault.message}`);
       break;
     }
   }
+  await charge();
   return { files, ...cost.total, dropped: [...missing, ...report.approximated, ...report.lost] };
+}
+
+/** Google makes and bills what was asked for also when nobody waits any more; so too a clip that comes too late. */
+function mayBeMade({ kind, facts }: Fault, signal: AbortSignal): boolean {
+  return signal.aborted || facts.delivered === 'maybe' || kind === 'timeout';
 }
 
 /** A record has room for one name: the clips of a batch share it. */
