@@ -50,6 +50,8 @@ export function registerStatusBar(services: StatusBarServices, life: Lifetime): 
   const progress = life.own(vscode.window.createStatusBarItem('podrelay.progress', vscode.StatusBarAlignment.Left, 9));
   progress.name = vscode.l10n.t('PodRelay: running jobs');
   progress.command = commands.cancelJob;
+  // The editor shows an item of an id that it has seen before, with its old text: that of a session that ended.
+  progress.hide();
   life.own(
     jobs.onDidChange(() => {
       const shown = progressText(jobs.running());

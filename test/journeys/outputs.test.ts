@@ -107,6 +107,8 @@ describe('the Outputs view', function () {
       );
       assert.equal(await card('broken.png').locator('.stand-in').innerText(), 'PNG');
       assert.equal(await card('film.mp4').locator('.stand-in').innerText(), 'MP4');
+      await card('evil.png').scrollIntoViewIfNeeded();
+      await card('forest.png').hover();
       await workbench.screenshot('outputs-dark');
     });
 
@@ -200,6 +202,36 @@ describe('the Outputs view', function () {
       const costs = await workbench.webview('.tiles');
       assert.match(await costs.locator('main').innerText(), /This month\s+\$0\.00/);
       await workbench.screenshot('costs-light');
+    });
+
+    it('shows what the demo makes, and makes it again with other seeds', async () => {
+      await page.locator('#notice button', { hasText: 'Try the Demo' }).click();
+      await workbench.until('the demo', async () => (await workbench.statusTexts()).some((text) => /Demo/.test(text)));
+      await workbench.page.locator('.tab', { hasText: 'text-to-image.json' }).first().click();
+      await workbench.command('PodRelay: Run Workflow');
+      await workbench.until('a result', async () => (await names()).length === 1, 60_000);
+      const [first = ''] = await names();
+      assert.match(await card(first).locator('.origin').innerText(), /· free$/);
+
+      await card(first).hover();
+      await card(first).getByRole('button', { name: 'Repeat with New Seeds' }).click();
+      await workbench.until('a second result', async () => (await names()).length === 2, 60_000);
+      const seeds = (await names()).map((name) => {
+        const file = sidecarPath(path.join(workbench.workspace, 'generated', name));
+        return (JSON.parse(readFileSync(file, 'utf8')) as Sidecar).seed;
+      });
+      assert.equal(
+        seeds.every((seed) => seed !== null),
+        true,
+      );
+      assert.notEqual(seeds[0], seeds[1]);
+      await workbench.screenshot('outputs-light');
+
+      await workbench.command('PodRelay: End the Demo');
+      await workbench.until('its end', async () => !(await workbench.statusTexts()).some((text) => /Demo/.test(text)));
+      await workbench.page.waitForTimeout(500);
+      assert.equal((await workbench.statusTexts()).length, 1, 'no job of the demo is left in the status bar');
+      assert.equal((await names()).length, 2, 'results stay');
     });
   });
 });

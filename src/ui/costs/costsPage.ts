@@ -124,7 +124,7 @@ function podTable(pods: readonly PodCost[]): Markup {
     ),
   );
   return html`<h2>By pod</h2>
-    ${table(['Pod', 'Billed this month'], rows)}`;
+    ${table(['Pod', 'Billed'], rows)}`;
 }
 
 function table(head: readonly [string, string], rows: readonly Markup[]): Markup {
