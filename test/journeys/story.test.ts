@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { openWorkbench, type Workbench } from './workbench.ts';
 
@@ -27,6 +27,19 @@ describe('the story', function () {
   };
   const pictures = (): string[] => generated().filter((name) => /\.(png|webp|jpe?g)$/.test(name));
 
+  const focusWorkflow = async (): Promise<void> =>
+    workbench.page.locator('.tab', { hasText: 'text-to-image.json' }).first().click();
+
+  function newestRecord(): { readonly backend: { readonly id: string }; readonly dropped: readonly string[] } {
+    const folder = path.join(workbench.workspace, 'generated');
+    const records = readdirSync(folder).filter((name) => name.endsWith('.podrelay.json'));
+    const newest = records.sort(
+      (a, b) => statSync(path.join(folder, b)).mtimeMs - statSync(path.join(folder, a)).mtimeMs,
+    )[0];
+    assert.ok(newest);
+    return JSON.parse(readFileSync(path.join(folder, newest), 'utf8')) as ReturnType<typeof newestRecord>;
+  }
+
   async function run(expected: number, timeoutMs = 60_000): Promise<void> {
     await workbench.page.locator('.tab', { hasText: 'text-to-image.json' }).first().click();
     await workbench.command('PodRelay: Run Workflow');
@@ -51,20 +64,96 @@ describe('the story', function () {
   it('makes a picture on the local ComfyUI and opens it', async () => {
     await run(1);
     await workbench.until('the picture', async () => (await workbench.tabs()).some((tab) => /\.png$/.test(tab)));
-    await workbench.page.waitForTimeout(1_000);
+    await workbench.page.waitForTimeout(2_500);
     await workbench.screenshot('story-03-local');
   });
 
   it('goes on with the stopped pod when local is off, shows how far it is, and says what it cost and why', async () => {
     await workbench.command('PodRelay: Demo: Switch Local ComfyUI Off');
-    await workbench.page.waitForTimeout(500);
-    await workbench.page.locator('.tab', { hasText: 'text-to-image.json' }).first().click();
+    await workbench.until('local to be out', async () =>
+      (await workbench.treeRows('Backends'))[0]?.text.includes('refused'),
+    );
+    await focusWorkflow();
     await workbench.command('PodRelay: Run Workflow');
-    await workbench.page.waitForTimeout(2_500);
+    await workbench.until('progress', async () => (await workbench.statusTexts()).length > 1);
+    await workbench.page.waitForTimeout(1_500);
     await workbench.screenshot('story-04-pod-starts');
     await workbench.until('a second picture', () => pictures().length >= 2, 90_000);
-    const toast = await workbench.notification(/RunPod|cloud/);
+    const toast = await workbench.notification(/made on cloud/);
+    assert.match(await toast.innerText(), /local (failed|was skipped): Connection refused/);
+    assert.match(await toast.innerText(), /\$/);
+    await workbench.until('a running cost', async () =>
+      (await workbench.statusTexts()).some((text) => /\$0\.\d\d\/h/.test(text) && !text.includes('$0.00/h')),
+    );
+    await workbench.page.waitForTimeout(2_500);
     await workbench.screenshot('story-05-pod');
-    assert.match(await toast.innerText(), /\$0\.0/);
+    await workbench.answerNotification(/made on cloud/, 'Show Costs');
+    await workbench.page.waitForTimeout(2_000);
+    await workbench.screenshot('story-06-costs');
+  });
+
+  it('asks before Gemini takes over, with the price and what is lost, and stamps the result', async () => {
+    await workbench.command('PodRelay: Demo: Break RunPod');
+    await focusWorkflow();
+    await workbench.command('PodRelay: Run Workflow');
+    const dialog = workbench.page.locator('.monaco-dialog-box');
+    await dialog.waitFor({ timeout: 60_000 });
+    await workbench.screenshot('story-07-gemini-asks');
+    const text = await workbench.answerDialog('Use Gemini');
+    assert.match(text, /Google Gemini for about \$0\.\d+/);
+    assert.match(text, /Seed/);
+    await workbench.until('a third picture', () => pictures().length >= 3, 90_000);
+    await workbench.notification(/made on gemini/);
+    await workbench.page.waitForTimeout(1_500);
+    await workbench.screenshot('story-08-gemini');
+    const record = newestRecord();
+    assert.equal(record.backend.id, 'gemini');
+    assert.ok(record.dropped.length > 0);
+  });
+
+  it('costs nothing any more once the pod is stopped', async () => {
+    await workbench.rowAction('Pods', 'podrelay-demo', 'Stop Pod');
+    await workbench.until('no running cost', async () =>
+      (await workbench.statusTexts()).some((text) => text.includes('$0.00/h')),
+    );
+    await workbench.until('the pod to be shown as stopped', async () =>
+      (await workbench.treeRows('Pods')).some((row) => /podrelay-demo.*stopped/.test(row.text)),
+    );
+    await workbench.screenshot('story-09-stopped');
+  });
+});
+
+describe('in a light theme', function () {
+  this.timeout(120_000);
+
+  it('everything is as readable', async () => {
+    const workbench = await openWorkbench({
+      workspaceFiles: { 'text-to-image.json': sample },
+      openFile: 'text-to-image.json',
+      theme: 'light',
+      size: { width: 1280, height: 900 },
+    });
+    try {
+      await workbench.openContainer('PodRelay');
+      await workbench.command('PodRelay: Try the Demo (No Account)');
+      await workbench.answerNotification(/The demo runs/, 'Run Workflow');
+      const folder = path.join(workbench.workspace, 'generated');
+      await workbench.until(
+        'a picture',
+        () => existsSync(folder) && readdirSync(folder).some((name) => name.endsWith('.png')),
+        60_000,
+      );
+      for (const [view, row] of [
+        ['Backends', 'Local ComfyUI'],
+        ['Pods', 'podrelay-demo'],
+      ] as const) {
+        await workbench.treeRow(view, row).click();
+        await workbench.page.keyboard.press('ArrowRight');
+      }
+      await workbench.page.waitForTimeout(3_000);
+      await workbench.screenshot('light');
+    } finally {
+      await workbench.close();
+    }
   });
 });

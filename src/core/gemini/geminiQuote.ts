@@ -65,11 +65,11 @@ function pricedAs(kind: GeminiRequest['kind'], model: string): PricedModel {
 function listed({ id, standsFor }: PricedModel, { basis }: Priced): string {
   if (standsFor !== undefined) return `no price is known for ${standsFor}: assumed as dear as ${id}`;
   const how = {
-    documented: "Google's price list",
-    recorded: 'prices as others recorded them',
-    inferred: 'guessed prices',
+    documented: "by Google's price list",
+    recorded: 'by prices that others recorded',
+    inferred: 'by guessed prices',
   };
-  return `${how[basis]} of ${geminiPrices.asOf} for ${id}`;
+  return `${how[basis]}, as of ${geminiPrices.asOf}, for ${id}`;
 }
 
 function missing(model: string): never {

@@ -62,7 +62,9 @@ function lossOf(node: GraphNode, id: string): string | undefined {
   const name = [inputs.lora_name, inputs.lora_name_1, inputs.lora].find((value) => typeof value === 'string');
   if (/lora/i.test(classType)) return `LoRA ${name ?? `of node ${id}`}`;
   for (const model of [inputs.ckpt_name, inputs.unet_name]) {
-    if (typeof model === 'string') return `Model ${model}: Gemini is another generator and paints differently`;
+    if (typeof model !== 'string') continue;
+    const named = model === '' ? 'Model' : `Model ${model}`;
+    return `${named}: Gemini is another generator and paints differently`;
   }
   if (/UpscaleModel|ImageUpscaleWithModel/i.test(classType)) return 'Upscaling by a model';
   if (/AnimateDiff|^ADE_/i.test(classType)) return 'AnimateDiff motion model';

@@ -41,7 +41,12 @@ export async function resumeOnGemini(
   } catch (error) {
     throwIfAborted(signal);
     const fault = toFault(error);
-    if (!isPassing(fault)) throw fault;
+    if (!isPassing(fault)) {
+      cost.settle('no');
+      const { micros, basis } = cost.total;
+      if (micros > 0) await options.onCharge({ micros, basis });
+      throw fault;
+    }
     return { is: 'later', why: `Gemini cannot be asked: ${fault.message}` };
   }
   const unordered = request.count - ids.length;

@@ -92,7 +92,7 @@ export async function runOnGemini(
       const goesOn = isShutdown(signal) && request.kind === 'video';
       const told = cost.settle(isSent && !goesOn && mayBeMade(fault, signal) ? 'maybe' : 'no');
       if (signal.aborted || files.length === 0) {
-        await charge();
+        if (!goesOn) await charge();
         throwIfAborted(signal);
         throw withCharge(fault, told);
       }
@@ -105,9 +105,12 @@ export async function runOnGemini(
   return { files, ...cost.total, dropped: [...missing, ...report.approximated, ...report.lost] };
 }
 
-/** Google makes and bills what was asked for also when nobody waits any more; so too a clip that comes too late. */
+/**
+ * Google makes and bills what was asked for also when nobody waits any more; so too a clip that comes too late, and one
+ * whose answer we cannot read.
+ */
 function mayBeMade({ kind, facts }: Fault, signal: AbortSignal): boolean {
-  return signal.aborted || facts.delivered === 'maybe' || kind === 'timeout';
+  return signal.aborted || facts.delivered === 'maybe' || kind === 'timeout' || kind === 'protocol';
 }
 
 /** A record has room for one name: the clips of a batch share it. */

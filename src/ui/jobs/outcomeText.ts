@@ -19,9 +19,17 @@ export function outcomeText(outcome: JobOutcome): OutcomeText {
   const sentences = [
     `${request.label}: ${dotted(files, `made on ${where}`, duration(ms), cost)}`,
     ...before.map((attempt) => `${attempt.backend} ${verb(attempt)}: ${trimEnd(attempt.why ?? 'unknown')}`),
-    ...(dropped.length === 0 ? [] : [`Not honoured: ${dropped.map(trimEnd).join('; ')}`]),
+    ...lossText(dropped),
   ];
   return { text: `${sentences.join('. ')}.`, notable: before.length > 0 || micros > 0 || dropped.length > 0 };
+}
+
+/** A message is no place for a list: the record beside the file has all of it. */
+function lossText(dropped: readonly string[]): readonly string[] {
+  const [first] = dropped;
+  if (first === undefined) return [];
+  if (dropped.length === 1) return [`Not honoured: ${trimEnd(first)}`];
+  return [`${dropped.length} things could not be honoured: the Outputs view lists them`];
 }
 
 /** What the person has not set up, or has switched off, is no news. */
