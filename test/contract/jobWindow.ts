@@ -90,7 +90,7 @@ export function openWindow(place: WindowPlace, tell: (line: string) => void = ()
     log: lines,
     done,
     signal: life.signal,
-    records: async () => (await reading.recent(100)).toReversed(),
+    records: async () => (await reading.recent(10_000)).toReversed(),
     close: () => life.dispose(),
   };
 }

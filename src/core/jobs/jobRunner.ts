@@ -123,7 +123,8 @@ export class JobRunner implements Disposable {
       }
       task.isFinished = true;
       task.saved = record.outputs;
-      const outputs = await this.#collect(task, recorder, resumed, detailsOf(record).outputFolder, task.signal);
+      const folder = detailsOf(record).outputFolder;
+      const outputs = await this.#collect(task, recorder, resumed, folder, task.signal, record.outputs);
       const { result, backend: at } = resumed;
       const attempts: readonly Attempt[] = [{ backend: at.id, outcome: 'done', ms: clock.now() - record.requestedAt }];
       const outcome = await this.#done(task, recorder, result, outputs, at.id, at.label, attempts);
@@ -176,6 +177,7 @@ export class JobRunner implements Disposable {
     { result, backend }: { readonly result: BackendResult; readonly backend: Backend },
     folder: string,
     signal: AbortSignal,
+    before?: readonly SavedOutput[],
   ): Promise<readonly SavedOutput[]> {
     const { clock, log } = this.#options;
     task.update(backend.id, { phase: 'Fetching the result', fraction: 0.99 });
@@ -184,7 +186,8 @@ export class JobRunner implements Disposable {
       task.saved = outputs;
       await recorder.note({ outputs });
     };
-    return collectFiles({ files: result.files, before: task.saved, folder, clock, log, onSaved }, signal);
+    const what = { jobId: task.request.id, files: result.files, ...(before === undefined ? {} : { before }) };
+    return collectFiles({ ...what, folder, clock, log, onSaved }, signal);
   }
 
   /** Another backend makes all files anew. */

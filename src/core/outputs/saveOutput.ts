@@ -1,4 +1,4 @@
-import { lstat, mkdir, open, unlink } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { abortFault, Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
@@ -16,6 +16,8 @@ export interface OutputToSave {
   /** As the server sent it: only its last part counts, and that is sanitised. */
   readonly serverName: string;
   readonly body: AsyncIterable<Uint8Array>;
+  /** Goes into the name of the unfinished file, so that what a crash leaves can be told from what others are writing. */
+  readonly mark?: string;
 }
 
 export interface SavedOutput {
@@ -38,7 +40,7 @@ export async function saveOutput(output: OutputToSave, signal: AbortSignal): Pro
   const wanted = sanitizeName(output.serverName);
   const part = await inFolder(folder, async () => {
     await mkdir(folder, { recursive: true });
-    return openPart(folder, wanted);
+    return openPart(folder, wanted, output.mark === undefined ? '.part' : partEnding(output.mark));
   });
   try {
     const { bytes, head } = await receive(output.body, part.handle, folder, signal);
@@ -55,6 +57,18 @@ export async function saveOutput(output: OutputToSave, signal: AbortSignal): Pro
   }
 }
 
+/** Removes the unfinished files with this mark: only their owner's successor may do that. */
+export async function removeParts(folder: string, mark: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names.filter((one) => one.endsWith(partEnding(mark)))) {
+    await unlink(inside(path.resolve(folder), name)).catch(() => undefined);
+  }
+}
+
+function partEnding(mark: string): string {
+  return `.${mark}.part`;
+}
+
 async function inFolder<T>(folder: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -69,9 +83,9 @@ interface Part {
 }
 
 /** 'wx' neither follows a symbolic link of that name nor opens a part that another save is writing. */
-async function openPart(folder: string, name: string): Promise<Part> {
+async function openPart(folder: string, name: string, ending: string): Promise<Part> {
   for (let n = 1; n <= mostNumbers; n += 1) {
-    const partPath = inside(folder, `${numberedName(name, n)}.part`);
+    const partPath = inside(folder, `${numberedName(name, n)}${ending}`);
     try {
       return { path: partPath, handle: await open(partPath, 'wx') };
     } catch (error) {
