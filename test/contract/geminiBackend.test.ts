@@ -330,6 +330,10 @@ describe('Gemini as a backend', () => {
       world.sim.gemini.faults.script = [{ on: 'image', effect: { do: 'cut', at: 'beforeHeaders' } }];
       await faultOf(run());
       assert.ok((await spent()) > 1.9 * cancelled);
+      world.sim.gemini.faults.imageMs = 1_000;
+      world.sim.gemini.faults.script = [{ on: 'image', effect: { do: 'truncate' } }];
+      assert.equal((await faultOf(run())).kind, 'protocol');
+      assert.ok((await spent()) > 2.9 * cancelled);
     });
 
     it('counts nothing for what was never sent', async () => {
@@ -535,6 +539,18 @@ describe('input images on a ComfyUI', () => {
     await writeFile(path.join(world.folder, 'source.png'), encodePng(newFrame(40, 24, 0)));
     const other = await world.core.jobs.run(job(inverted, { inputFolder: world.folder }), quiet, world.signal);
     assert.notDeepEqual(await readFile(other.outputs[0]!.path), bytes);
+  });
+
+  it('are uploaded to a pod as well', async () => {
+    await writeFile(path.join(world.folder, 'source.png'), picture);
+    const podId = world.sim.runpod.seedPod({ name: 'p' }).id;
+    world.podId = podId;
+    world.settings = { ...world.settings, 'routing.forced': 'cloud' };
+    const outcome = await world.core.jobs.run(job(inverted, { inputFolder: world.folder }), quiet, world.signal);
+    assert.equal(outcome.backend, 'cloud');
+    const there = world.sim.podComfy(podId)?.requests ?? [];
+    assert.equal(there.filter(({ path: at }) => at.endsWith('/upload/image')).length, 1);
+    assert.equal(uploads(), 0);
   });
 
   it('one that is not here is left for the server to judge', async () => {
