@@ -85,6 +85,7 @@ export function mapWorkflow(graph: WorkflowGraph, limits: GeminiLimits): Workflo
 
   const positive = readPromptTexts(graph, sampler, 'positive');
   if (positive.length === 0) refused.push(`No prompt can be read: the sampler (node ${sampler}) gets no text`);
+  else if (cleanPrompt(positive.join(', ')).text === '') refused.push('The prompt has no words, only LoRAs or weights');
   const frame = readFrame(graph, output.id);
   const draft: Draft = { kept: [], approximated: [], lost: [] };
   const isVideo = output.kind === 'video';
