@@ -10,7 +10,7 @@ import { createLedgerStore } from '../../src/core/store/ledgerStore.ts';
 import type { LedgerEntry } from '../../src/core/store/ledgerStore.ts';
 import { schemaSteps } from '../../src/core/store/schema.ts';
 import { costReport } from '../../src/ui/costs/costReport.ts';
-import { costsPage } from '../../src/ui/costs/costsPage.ts';
+import { costsPage, timeText } from '../../src/ui/costs/costsPage.ts';
 import type { CostsPageInput } from '../../src/ui/costs/costsPage.ts';
 
 const hour = 3_600_000;
@@ -113,6 +113,10 @@ describe('costs page', () => {
     const text = page({ report });
     assert.doesNotMatch(text, /<script|<b>/);
     assert.match(text, /&lt;script&gt;/);
+  });
+
+  it('says times as people do', () => {
+    assert.deepEqual([5_000, 12 * 60_000, 3 * hour, 3.5 * hour].map(timeText), ['5 s', '12 min', '3 h', '3 h 30 min']);
   });
 
   it('allows no script at all', () => {

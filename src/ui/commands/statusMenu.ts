@@ -24,6 +24,7 @@ export function statusMenu({ jobs, activePods }: StatusMenuServices): Command {
         item(vscode.l10n.t('$(list-selection) Choose Backend…'), commands.chooseBackend),
         item(vscode.l10n.t('$(refresh) Check Backends Now'), commands.checkBackends),
         item(vscode.l10n.t('$(server) Show Backends and Pods'), commands.showViews, pods > 0 ? `${pods} running` : ''),
+        item(vscode.l10n.t('$(graph) Show Costs'), commands.showCosts),
         item(vscode.l10n.t('$(output) Show Log'), commands.showLog),
       ];
       const chosen = await vscode.window.showQuickPick(items, { title: 'PodRelay' });
