@@ -4,6 +4,7 @@ import type { BackendManager } from '../core/backends/backendManager.ts';
 import { isActive } from '../core/fleet/podFilter.ts';
 import type { PodService } from '../core/fleet/podService.ts';
 import type { JobRunner } from '../core/jobs/jobRunner.ts';
+import type { JobRecovery } from '../core/jobs/recoverJobs.ts';
 import type { KeyRing } from '../core/keyRing.ts';
 import { Emitter } from '../core/kernel/event.ts';
 import type { Event } from '../core/kernel/event.ts';
@@ -25,6 +26,7 @@ import type { Command } from './commands/runCommand.ts';
 import { statusMenu } from './commands/statusMenu.ts';
 import { costsCommand } from './costs/costsCommand.ts';
 import { JobStarter } from './jobs/jobStarter.ts';
+import { recoverOnStart } from './jobs/recoverOnStart.ts';
 import type { Spending } from './moneySnapshot.ts';
 import type { OutputsSlot } from './outputs/outputsSlot.ts';
 import { outputFolderCommand } from './outputs/revealFile.ts';
@@ -47,6 +49,9 @@ export interface UiServices {
   readonly choosePod: (podId: string | undefined) => Promise<void>;
   readonly backends: BackendManager;
   readonly jobs: JobRunner;
+  readonly recovery: JobRecovery;
+  /** False on a machine where PodRelay has done nothing yet. */
+  readonly hasRecords: () => boolean;
   readonly ledger: Spending;
   readonly settings: () => Settings;
   /** Settings, keys or addresses changed. */
@@ -81,6 +86,10 @@ export function registerUi(services: UiServices, life: Lifetime): void {
     await services.choosePod(podId);
     backends.reset('cloud');
     podChosen.fire();
+    if (podId === undefined) return;
+    backends
+      .check('cloud', life.signal)
+      .catch((error: unknown) => log.debug(`The pod was not checked: ${String(error)}`));
   };
   const starter = new JobStarter({ jobs, settings, prepare: () => keys.load() });
 
@@ -118,6 +127,7 @@ export function registerUi(services: UiServices, life: Lifetime): void {
   );
   services.outputs.attach({ ...services, starter, isDemo }, life);
   registerStatusBar({ ...services, isDemo, hasRunpodKey }, life);
+  recoverOnStart({ ...services, starter, prepare: () => keys.load() }, life);
   // Which keys are set is asked of the editor, not of the network; until it is known they count as set.
   void keys.load().catch((error: unknown) => log.warn(`The keys could not be read: ${String(error)}`));
 }

@@ -69,7 +69,7 @@ describe('names and addresses of pods', () => {
   it('are unique and ours', () => {
     const names = new Set(Array.from({ length: 1_000 }, newPodName));
     assert.equal(names.size, 1_000);
-    for (const name of names) assert.ok(isOurs(pod({ name })) && /^podrelay-[0-9a-f]{12}$/.test(name));
+    for (const name of names) assert.ok(isOurs(pod({ name })) && /^podrelay-[0-9a-z]{8}$/.test(name));
   });
 
   it('are made by the template', () => {

@@ -6,7 +6,7 @@ const hoursPerMonth = 730;
 const msPerHour = 3_600_000;
 
 /** Micro-dollars per hour of the pod's own disks: a stopped pod's volume costs double, its container disk nothing. */
-export function diskMicrosPerHour(pod: Pod): number {
+export function diskMicrosPerHour(pod: Pick<Pod, 'status' | 'volumeGb' | 'containerDiskGb'>): number {
   if (pod.status === 'TERMINATED') return 0;
   const stopped = pod.status === 'EXITED';
   const perMonth = stopped

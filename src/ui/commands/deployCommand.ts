@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import { formatUsdPerHour } from '../../core/cost/price.ts';
 import type { Deployed, DeployRequest } from '../../core/fleet/deployPod.ts';
-import { hourlyCostMicros } from '../../core/fleet/podCost.ts';
+import { diskMicrosPerHour, hourlyCostMicros } from '../../core/fleet/podCost.ts';
 import type { ReadyPod } from '../../core/fleet/waitUntilReady.ts';
 import { defaultWatchdog } from '../../core/fleet/watchdog.ts';
 import type { GpuCandidate } from '../../core/fleet/rankGpus.ts';
@@ -51,10 +51,12 @@ async function mayCost(candidates: readonly GpuCandidate[], settings: Settings):
     candidates.length === 1
       ? vscode.l10n.t('Deploy a pod with {0} for {1}?', first?.name ?? '', most)
       : vscode.l10n.t('Deploy a pod with the cheapest free GPU, from {0} to at most {1}?', least, most);
-  const disks = settings['cloud.diskGb'] + settings['cloud.volumeGb'];
+  const disks = { containerDiskGb: settings['cloud.diskGb'], volumeGb: settings['cloud.volumeGb'] };
   const detail = vscode.l10n.t(
-    'Its {0} GB of disk cost a little more, also while it is stopped. It stops itself after {1} min without work.',
-    disks,
+    'Its {0} GB of disk cost another {1}, and {2} while it is stopped. It stops itself after {3} min without work.',
+    disks.containerDiskGb + disks.volumeGb,
+    formatUsdPerHour(diskMicrosPerHour({ ...disks, status: 'RUNNING' })),
+    formatUsdPerHour(diskMicrosPerHour({ ...disks, status: 'EXITED' })),
     settings['cloud.idleMinutes'],
   );
   return (await vscode.window.showInformationMessage(text, { modal: true, detail }, deploy)) === deploy;

@@ -30,14 +30,14 @@ interface KeyWords {
 const words: Readonly<Record<SecretId, KeyWords>> = {
   runpodApiKey: {
     service: 'RunPod',
-    title: 'RunPod API key',
+    title: 'RunPod API Key',
     placeHolder: 'rpa_…',
     page: 'console.runpod.io/user/settings',
     variable: 'RUNPOD_API_KEY',
   },
   geminiApiKey: {
     service: 'Google',
-    title: 'Gemini API key',
+    title: 'Gemini API Key',
     placeHolder: 'AIza… / AQ.…',
     page: 'aistudio.google.com/apikey',
     variable: 'GEMINI_API_KEY / GOOGLE_API_KEY',

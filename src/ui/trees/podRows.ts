@@ -58,7 +58,7 @@ function failureRows({ pods, lastSeen, nowMs }: PodScene): readonly Row[] {
   return [
     {
       id: 'pods:failed',
-      label: 'The pods could not be loaded',
+      label: 'Pods not loaded',
       description: message,
       icon: { id: 'error', color: 'list.errorForeground' },
       tooltip: [plainMarkdown(message), ...(age === undefined ? [] : [age])].join('\n\n'),
@@ -133,7 +133,7 @@ function podRow(pod: Pod, scene: PodScene): Row {
     id: `pod:${pod.id}`,
     label: pod.name,
     description,
-    icon: podIcon(pod),
+    icon: pods.known ? podIcon(pod) : { ...podIcon(pod), color: 'disabledForeground' },
     tooltip: tooltip(pod, details),
     context: viewItem(
       'pod',
