@@ -32,6 +32,45 @@ function setGlobalDispatcher (agent) {
 function getGlobalDispatcher () { return (ours ??= new Agent()) }
 `;
 
+/** Large and needed by requests alone: in a file of its own. */
+const apart = /http\/dispatcher\.ts$/;
+const dynamicImport = /(?<!typeof )import\('(\.[^']+)'\)/g;
+
+/**
+ * All that is imported at first use goes into one file. Left to itself, esbuild makes a file of each such import and one
+ * more of whatever any two share: activation would read dozens, each of which VS Code looks up on its own.
+ */
+const loadLaterTogether: Plugin = {
+  name: 'load-later-together',
+  setup(build) {
+    const source = /[\\/]src[\\/].*\.ts$/;
+    let later: string[] = [];
+    build.onStart(() => {
+      const found = filesIn('src', /^src\/(?!sim\/|webview\/).*\.ts$/).flatMap((file) =>
+        [...readFileSync(file, 'utf8').matchAll(dynamicImport)].map(([, to = '']) =>
+          path.resolve(path.dirname(file), to),
+        ),
+      );
+      later = [...new Set(found)].filter((file) => !apart.test(file)).sort();
+    });
+    build.onLoad({ filter: source }, (args) => {
+      const contents = readFileSync(args.path, 'utf8').replaceAll(dynamicImport, (whole, to: string) => {
+        const index = later.indexOf(path.resolve(path.dirname(args.path), to));
+        return index < 0 ? whole : `import('later').then((later) => later.module${String(index)})`;
+      });
+      return { contents, loader: 'ts' };
+    });
+    build.onResolve({ filter: /^later$/ }, () => ({ path: 'later', namespace: 'later' }));
+    build.onLoad({ filter: /^later$/, namespace: 'later' }, () => ({
+      contents: later
+        .map((file, index) => `export * as module${String(index)} from ${JSON.stringify(file)};`)
+        .join('\n'),
+      loader: 'ts',
+      resolveDir: path.resolve('src'),
+    }));
+  },
+};
+
 const inNode = {
   bundle: true,
   platform: 'node',
@@ -64,7 +103,7 @@ export function extensionBundle(flavor: BundleFlavor) {
     entryPoints: ['src/extension.ts'],
     outbase: 'src',
     outdir: 'dist',
-    plugins: [keepUndiciToItself],
+    plugins: [keepUndiciToItself, loadLaterTogether],
   } satisfies BuildOptions;
 }
 

@@ -1,0 +1,43 @@
+// `npm run bench`: what PodRelay promises in numbers, measured on this machine. `npm run bench -- NAME …` measures some.
+// Ends with 1 when a target is missed. Nothing leaves the loopback.
+import { activation } from './activation.ts';
+import { bigDownload } from './bigDownload.ts';
+import { deadBackend } from './deadBackend.ts';
+import { failover } from './failover.ts';
+import { fileSaved } from './fileSaved.ts';
+import { malformedReplies } from './malformedReplies.ts';
+import { isMet, table } from './measurement.ts';
+import type { Measurement } from './measurement.ts';
+import { podTree } from './podTree.ts';
+import { routing } from './routing.ts';
+import { sizes } from './sizes.ts';
+
+const benches = [sizes, routing, podTree, deadBackend, failover, fileSaved, bigDownload, malformedReplies, activation];
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name));
+if (unknown.length > 0) {
+  console.error(
+    `No benchmark is called ${unknown.join(', ')}. There are: ${benches.map(({ name }) => name).join(', ')}.`,
+  );
+  process.exit(2);
+}
+
+const measured: Measurement[] = [];
+let broken = 0;
+for (const bench of benches.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
+  process.stdout.write(`${bench.name} … `);
+  const startedAt = performance.now();
+  try {
+    measured.push(...(await bench.measure()));
+    console.log(`${((performance.now() - startedAt) / 1_000).toFixed(1)} s`);
+  } catch (error) {
+    broken += 1;
+    console.log('could not be measured');
+    console.error(error);
+  }
+}
+const missed = measured.filter((one) => !isMet(one)).length;
+console.log(`\n${table(measured)}\n`);
+console.log(`${String(measured.length - missed)} met, ${String(missed)} missed, ${String(broken)} not measured`);
+process.exit(missed + broken > 0 ? 1 : 0);
