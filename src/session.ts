@@ -41,6 +41,7 @@ export function openSession(options: SessionOptions, life: Lifetime): void {
     const folder = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? context.globalStorageUri.fsPath;
     return path.resolve(folder, settings.current().outputFolder);
   };
+  const hasRecords = (): boolean => existsSync(databaseFile);
   const core = createCore(
     {
       clock: systemClock,
@@ -56,6 +57,7 @@ export function openSession(options: SessionOptions, life: Lifetime): void {
       outputFolder,
       onJobDone: () => Promise.resolve(),
       consent: askGemini,
+      simulated: demo.control !== undefined,
     },
     life,
   );
@@ -80,8 +82,9 @@ export function openSession(options: SessionOptions, life: Lifetime): void {
       recentLines: options.recentLines,
       outputs: options.outputs,
       outputFolder,
+      hasRecords,
     },
     life,
   );
-  lookBack({ ...core, log, hasRecords: () => existsSync(databaseFile) }, life);
+  lookBack({ ...core, log, hasRecords }, life);
 }
