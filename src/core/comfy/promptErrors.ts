@@ -5,20 +5,17 @@ import type { HistoryEntry, NodeErrors } from './wire.ts';
 
 /** Errors that say 'not on this server', where another backend may have what is missing. */
 const missingHere = new Set(['value_not_in_list']);
-const missingClass = new Set(['invalid_prompt', 'missing_node_type']);
 
 /** The 400 of `POST /prompt`: a mismatch with this server, or a mistake in the workflow, with node and input named. */
 export function refusedFault(refused: z.infer<typeof wire.submitRefused>): Fault {
   const { error } = refused;
   if (typeof error === 'string') return new Fault('rejected', error, { status: 400, delivered: 'no' });
-  if (missingClass.has(error.type) && /does not exist/.test(error.message)) {
-    const info = error.extra_info as { node_id?: unknown; class_type?: unknown } | undefined;
-    const nodeType =
-      typeof info?.class_type === 'string' ? info.class_type : /node '?(.+?)'? does not/.exec(error.message)?.[1];
-    return new Fault('mismatch', `The node ${nodeType ?? '(unnamed)'} is not installed there`, {
+  const nodeType = missingClassOf(error);
+  if (nodeType !== undefined) {
+    return new Fault('mismatch', `The node ${nodeType} is not installed there`, {
       status: 400,
       delivered: 'no',
-      ...(nodeType === undefined ? {} : { nodeType }),
+      nodeType,
       nextStep: 'Install the node pack there, or use a backend that has it.',
     });
   }
@@ -30,6 +27,16 @@ export function refusedFault(refused: z.infer<typeof wire.submitRefused>): Fault
       delivered: 'no',
     })
   );
+}
+
+/** The class that the server lacks: in a field since 0.33.0, before that in the sentence only (comfyui.md 1.3). */
+function missingClassOf(error: Exclude<z.infer<typeof wire.submitRefused>['error'], string>): string | undefined {
+  if (error.type === 'missing_node_type') {
+    const named = error.extra_info?.class_type;
+    return typeof named === 'string' ? named : undefined;
+  }
+  if (error.type !== 'invalid_prompt') return undefined;
+  return /because node '?(.+?)'? does not exist/.exec(error.message)?.[1];
 }
 
 /** The errors of single nodes, all of them in the message; undefined when there are none. */

@@ -89,27 +89,32 @@ function classRefusal(id: string, node: Json | undefined, world: ValidationWorld
   const declared = isObject(node) ? node['class_type'] : undefined;
   const title = isObject(node) && isObject(node['_meta']) ? (node['_meta']['title'] ?? null) : null;
   if (declared === undefined) {
-    return classError(id, null, title, 'is missing the class_type property', world);
+    return classError(id, undefined, title, world);
   }
   if (typeof declared === 'string' && world.types.has(declared)) return undefined;
-  return classError(id, declared, title, 'does not exist', world);
+  return classError(id, declared, title, world);
 }
 
-function classError(id: string, classType: Json, title: Json, fault: string, world: ValidationWorld): PromptError {
+/** `classType` undefined: the node has none. */
+function classError(id: string, classType: Json | undefined, title: Json, world: ValidationWorld): PromptError {
   const details = `Node ID '#${id}'`;
+  const lacks = classType === undefined;
   if (world.lists.traits.unknownClassError === 'invalid_prompt') {
-    const message =
-      classType === null
-        ? 'Cannot execute because a node is missing the class_type property.'
-        : `Cannot execute because node ${pyStr(classType)} does not exist.`;
+    const message = lacks
+      ? 'Cannot execute because a node is missing the class_type property.'
+      : `Cannot execute because node ${pyStr(classType)} does not exist.`;
     return promptError('invalid_prompt', message, details);
   }
-  const called = typeof title === 'string' ? title : classType === null ? `#${id}` : pyStr(classType);
-  const message =
-    classType === null
-      ? `Node '${called}' ${fault}.`
-      : `Node '${called}' not found. The custom node may not be installed.`;
-  return promptError('missing_node_type', message, details, { node_id: id, class_type: classType, node_title: title });
+  const named = title ?? (lacks ? null : classType);
+  const message = lacks
+    ? `Node '${named === null || named === '' ? `ID #${id}` : pyStr(named)}' has no class_type. ` +
+      'The workflow may be corrupted or a custom node is missing.'
+    : `Node '${pyStr(named)}' not found. The custom node may not be installed.`;
+  return promptError('missing_node_type', message, details, {
+    node_id: id,
+    class_type: classType ?? null,
+    node_title: named,
+  });
 }
 
 function noOutputs(): PromptVerdict {
