@@ -19,7 +19,8 @@ export interface HostSettings {
 export function createHostSettings(environment: NodeJS.ProcessEnv, log: Log, life: Lifetime): HostSettings {
   const changed = life.own(new Emitter<void>());
   const read = (): Settings => {
-    const { settings, problems } = readSettings((key) => vscode.workspace.getConfiguration().get(settingPrefix + key));
+    const all = vscode.workspace.getConfiguration();
+    const { settings, problems } = readSettings((key) => all.get(settingPrefix + key));
     for (const { key, why } of problems)
       log.warn(`The setting ${settingPrefix}${key} is not usable (${why}): using its default`);
     return withEnvironment(settings, environment);
