@@ -212,6 +212,14 @@ describe('pod rows', () => {
     );
   });
 
+  it('puts the pod that runs jobs, and then ours, before those of others', () => {
+    const pods = [pod({ id: 'a', mark: undefined, name: 'x' }), pod({ id: 'b' }), pod({ id: 'c' })];
+    assert.deepEqual(
+      podRows(scene(pods, { configured: 'c' })).map(({ id }) => id),
+      ['pod:c', 'pod:b', 'pod:a'],
+    );
+  });
+
   it('says how a pod has run up its time', () => {
     assert.deepEqual([45_000, 59_999, 60_000, 3_599_000, 3_600_000, 90_000_000].map(upText), [
       '45 s',

@@ -23,7 +23,10 @@ export function statusMenu({ jobs, activePods }: StatusMenuServices): Command {
         ...(running > 0 ? [item(vscode.l10n.t('$(stop-circle) Cancel Job'), commands.cancelJob, String(running))] : []),
         item(vscode.l10n.t('$(list-selection) Choose Backend…'), commands.chooseBackend),
         item(vscode.l10n.t('$(refresh) Check Backends Now'), commands.checkBackends),
-        item(vscode.l10n.t('$(server) Show Backends and Pods'), commands.showViews, pods > 0 ? `${pods} running` : ''),
+        ...(pods > 0
+          ? [item(vscode.l10n.t('$(debug-stop) Stop All Pods'), commands.stopAllPods, `${pods} running`)]
+          : []),
+        item(vscode.l10n.t('$(server) Show Backends and Pods'), commands.showViews),
         item(vscode.l10n.t('$(graph) Show Costs'), commands.showCosts),
         item(vscode.l10n.t('$(output) Show Log'), commands.showLog),
       ];

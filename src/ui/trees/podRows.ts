@@ -35,7 +35,7 @@ export function runningBadge({
   return { value, tooltip: pods.known ? what : `${what} when last seen` };
 }
 
-/** Every pod of the account; those that cost money first. */
+/** Every pod of the account: those that cost money first. */
 export function podRows(scene: PodScene): readonly Row[] {
   const { pods, lastSeen, filter } = scene;
   if (podsState(scene) !== 'listed') return [];
@@ -44,9 +44,14 @@ export function podRows(scene: PodScene): readonly Row[] {
   }
   const seen = pods.known ? pods.value : (lastSeen?.pods ?? []);
   const shown = filter.length === 0 ? seen : seen.filter((pod) => filter.includes(pod.status));
-  const sorted = [...shown].sort((a, b) => statusRank(a.status) - statusRank(b.status));
+  const sorted = [...shown].sort((a, b) => rank(a, scene) - rank(b, scene));
   const hidden = seen.filter((pod) => !shown.includes(pod));
   return [...failureRows(scene), ...grouped(sorted, scene), ...hiddenRows(shown.length, hidden)];
+}
+
+/** By status; within it the pod that runs jobs, then ours, then the rest. */
+function rank(pod: Pod, { configured }: PodScene): number {
+  return statusRank(pod.status) * 3 + (pod.id === configured ? 0 : isOurs(pod) ? 1 : 2);
 }
 
 /** A failed load is told, with a way to try again, above the pods as they were last seen. */
