@@ -26,7 +26,7 @@ describe('jobs of windows that have gone', () => {
     return window;
   };
   beforeEach(async () => {
-    sim = await startSimulator({ timeScale, seed: 5 });
+    sim = await startSimulator({ timeScale, seed: 5, runpodPresets: { base: 'fast' } });
     folder = await mkdtemp(path.join(tmpdir(), 'podrelay-recover-'));
   });
   afterEach(async () => {
@@ -266,5 +266,61 @@ describe('jobs of windows that have gone', () => {
     await until('the prompt ends', () => sim.local.state().running === undefined);
     assert.equal((await next.records())[0]?.state, 'cancelled');
     assert.deepEqual(await outputs(), []);
+  });
+
+  describe('on a pod', () => {
+    const cloudOnly = { 'local.enabled': false };
+    let podId: string;
+    const comfy = () => sim.podComfy(podId);
+    const status = (): string | undefined => sim.runpod.state().pods.find(({ id }) => id === podId)?.status;
+    const reload = async (): Promise<JobWindow> => {
+      podId = sim.runpod.seedPod({ name: 'p' }).id;
+      await reloadAt(/Generating/, job(samplerWorkflow(1, 4 * steps)), open({ podId, settings: cloudOnly }));
+      assert.notEqual(comfy()?.state().running, undefined);
+      // The new window may have another pod configured: the job is looked for where it was sent.
+      return open({ settings: cloudOnly });
+    };
+
+    it('a job is followed, collected and priced by the time that the server took', async () => {
+      const next = await reload();
+      const [ended] = await next.core.recovery.recover(next.signal);
+      assert.equal(ended?.state, 'done', next.log.join('\n'));
+      const { backend, micros, basis, gpu } = ended.outcome;
+      assert.deepEqual([backend, basis, gpu], ['cloud', 'measured', 'RTX 3090']);
+      assert.ok(micros > 0);
+      const { entries } = await next.core.ledger.statement();
+      assert.deepEqual(
+        entries.filter(({ kind }) => kind === 'job').map((entry) => [entry.label, entry.micros, entry.inPodTime]),
+        [['cloud', micros, true]],
+      );
+      assert.equal((await next.records())[0]?.cost?.micros, micros);
+    });
+
+    it('a pod that was stopped has lost it, and is not started for it', async () => {
+      const next = await reload();
+      await next.core.pods.stop(podId, next.signal);
+      const [ended] = await next.core.recovery.recover(next.signal);
+      assert.equal(ended?.state, 'lost');
+      assert.match(ended.why, /stopped/);
+      assert.equal(status(), 'EXITED');
+      const actions = sim.runpod.requests.filter(({ operation }) => operation === 'podAction');
+      assert.equal(actions.length, 1, 'the stop of this test and nothing else');
+    });
+
+    it('a pod that is gone has lost it', async () => {
+      const next = await reload();
+      await next.core.pods.terminate(podId, next.signal);
+      const [ended] = await next.core.recovery.recover(next.signal);
+      assert.equal(ended?.state, 'lost');
+      assert.match(ended.why, /terminated/);
+    });
+
+    it('RunPod that does not answer is no loss', async () => {
+      const next = await reload();
+      sim.runpod.faults.set({ failure: { kind: 'apiDown' } });
+      const [ended] = await next.core.recovery.recover(next.signal);
+      assert.equal(ended?.state, 'later');
+      assert.equal((await next.records())[0]?.state, 'running');
+    });
   });
 });
