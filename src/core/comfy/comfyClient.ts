@@ -54,6 +54,8 @@ export interface ComfyClientOptions {
   readonly log: Log;
   readonly random: () => number;
   readonly userAgent: string;
+  /** Shown to the agent of a pod that we deployed; undefined = this ComfyUI has no such door. */
+  readonly token?: () => Promise<string | undefined>;
 }
 
 /** Health answers within 5 s (design, 4); other calls may wait for a busy event loop (comfyui.md 6.1). */
@@ -61,7 +63,17 @@ const healthTimeoutMs = 5_000;
 const callTimeoutMs = 15_000;
 
 export function createComfyClient(options: ComfyClientOptions): ComfyClient {
-  const http: HttpClient = createHttpClient({ ...options, retries: 0, timeoutMs: callTimeoutMs, classify });
+  const credentials = async (): Promise<Readonly<Record<string, string>>> => {
+    const token = await options.token?.();
+    return token === undefined ? {} : { authorization: `Bearer ${token}` };
+  };
+  const http: HttpClient = createHttpClient({
+    ...options,
+    retries: 0,
+    timeoutMs: callTimeoutMs,
+    classify,
+    credentials,
+  });
   const get = { method: 'GET', repeatable: true } as const;
   const post = { method: 'POST', repeatable: true } as const;
 
@@ -157,7 +169,8 @@ export function createComfyClient(options: ComfyClientOptions): ComfyClient {
         },
         signal,
       ),
-    openSocket: async (clientId) => new ComfySocket(await options.transport(), options.baseUrl, clientId),
+    openSocket: async (clientId) =>
+      new ComfySocket(await options.transport(), options.baseUrl, clientId, await credentials()),
   };
   return client;
 }
@@ -166,8 +179,18 @@ function byNumber(a: readonly unknown[], b: readonly unknown[]): number {
   return Number(a[0]) - Number(b[0]) || String(a[1]).localeCompare(String(b[1]));
 }
 
+/** The door of a pod's agent (src/agent), or a proxy that someone has put before a ComfyUI of theirs. */
+function privateFault(): Fault {
+  return new Fault('unauthorized', 'This ComfyUI is private, and the token for it is not known here (401)', {
+    status: 401,
+    delivered: 'no',
+    nextStep: 'Use it where it was deployed, or deploy another pod.',
+  });
+}
+
 function classify(reply: ErrorReply): Fault | undefined {
   const { status, headers } = reply;
+  if (status === 401) return privateFault();
   if (status === 400) {
     const refused = wire.submitRefused.safeParse(reply.json);
     if (refused.success) return refusedFault(refused.data);

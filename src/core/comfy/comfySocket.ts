@@ -15,21 +15,25 @@ export class ComfySocket implements Disposable {
   #open = true;
   #greeted = false;
 
-  constructor(transport: Transport, baseUrl: string, clientId: string) {
+  constructor(transport: Transport, baseUrl: string, clientId: string, headers: Readonly<Record<string, string>> = {}) {
     const url = new URL(baseUrl.endsWith('/') ? `${baseUrl}ws` : `${baseUrl}/ws`);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     url.searchParams.set('clientId', clientId);
-    this.#socket = transport.socket(url, {
-      // Must be the first message of a socket, or the server ignores it (comfyui.md 2.3).
-      onOpen: () =>
-        this.#socket.send(JSON.stringify({ type: 'feature_flags', data: { supports_preview_metadata: true } })),
-      onText: (text) => this.#deliver(readTextFrame(text)),
-      onBytes: (bytes) => this.#deliver(readBinaryFrame(bytes)),
-      onClose: () => {
-        this.#open = false;
-        this.#closed.fire();
+    this.#socket = transport.socket(
+      url,
+      {
+        // Must be the first message of a socket, or the server ignores it (comfyui.md 2.3).
+        onOpen: () =>
+          this.#socket.send(JSON.stringify({ type: 'feature_flags', data: { supports_preview_metadata: true } })),
+        onText: (text) => this.#deliver(readTextFrame(text)),
+        onBytes: (bytes) => this.#deliver(readBinaryFrame(bytes)),
+        onClose: () => {
+          this.#open = false;
+          this.#closed.fire();
+        },
       },
-    });
+      headers,
+    );
   }
 
   readonly onEvent: Event<ComfyEvent> = (listener) => this.#events.event(listener);

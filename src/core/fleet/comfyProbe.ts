@@ -17,13 +17,22 @@ const systemStats = z.object({
   devices: z.array(z.unknown()),
 });
 
-/** No key is ever sent: a pod's proxy address is public. */
-export function createComfyProbe(
-  options: Pick<HttpClientOptions, 'transport' | 'clock' | 'log' | 'random' | 'userAgent'>,
-  timeoutMs = 5_000,
-): ComfyProbe {
+export interface ComfyProbeOptions extends Pick<
+  HttpClientOptions,
+  'transport' | 'clock' | 'log' | 'random' | 'userAgent'
+> {
+  /** What the agent of a pod of ours asks for; undefined = that address has no such door. */
+  readonly tokenFor?: (baseUrl: string) => Promise<string | undefined>;
+}
+
+/** No key is ever sent, since a pod's proxy address is public: only the pod's own token. */
+export function createComfyProbe(options: ComfyProbeOptions, timeoutMs = 5_000): ComfyProbe {
   return async (baseUrl, signal) => {
-    const http = createHttpClient({ ...options, baseUrl, retries: 0, timeoutMs });
+    const credentials = async (): Promise<Readonly<Record<string, string>>> => {
+      const token = await options.tokenFor?.(baseUrl);
+      return token === undefined ? {} : { authorization: `Bearer ${token}` };
+    };
+    const http = createHttpClient({ ...options, baseUrl, retries: 0, timeoutMs, credentials });
     const startedAt = options.clock.now();
     try {
       const stats = await http.send(

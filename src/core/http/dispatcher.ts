@@ -10,8 +10,8 @@ export function createDispatcher(network: NetworkSettings): Transport {
   const dispatcher = openAgent(network);
   return {
     request: (call, signal) => send(dispatcher, call, signal),
-    socket(url, handlers) {
-      const socket = new WebSocket(url, { dispatcher });
+    socket(url, handlers, headers = {}) {
+      const socket = new WebSocket(url, { dispatcher, headers });
       socket.binaryType = 'arraybuffer';
       let closed = false;
       const close = (code: number, reason: string): void => {

@@ -36,7 +36,8 @@ export interface TransportSocket {
 export interface Transport {
   /** Rejects with a Fault: 'unreachable' | 'timeout' | 'cancelled'. A reply of any status resolves. */
   request(request: TransportRequest, signal: AbortSignal): Promise<TransportReply>;
-  socket(url: URL, handlers: SocketHandlers): TransportSocket;
+  /** `headers` go with the request that opens it. */
+  socket(url: URL, handlers: SocketHandlers, headers?: Readonly<Record<string, string>>): TransportSocket;
   close(): Promise<void>;
 }
 

@@ -1,0 +1,150 @@
+// The very program that pods get, run by Python on the loopback, in front of servers of ours.
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import http from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { hasPython, pause, serve, startAgent } from './podAgentWorld.ts';
+import type { Agent, Served } from './podAgentWorld.ts';
+
+interface Reply {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+interface Ask {
+  readonly method?: string;
+  readonly headers?: http.OutgoingHttpHeaders;
+  readonly body?: Buffer | string;
+  readonly agent?: http.Agent;
+}
+
+function ask(base: string, path: string, { method = 'GET', headers = {}, body, agent }: Ask = {}): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const request = http.request(`${base}${path}`, { method, headers, agent: agent ?? false }, (answer) => {
+      const chunks: Buffer[] = [];
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+      answer.on('error', reject);
+      answer.on('end', () =>
+        resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks) }),
+      );
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+describe('the pod agent at the door', function () {
+  this.timeout(60_000);
+  let agent: Agent;
+  let behind: Served;
+  /** What ComfyUI got. */
+  const seen: { url: string; headers: IncomingHttpHeaders; raw: string[] }[] = [];
+  let answer: (req: IncomingMessage, res: ServerResponse) => void;
+  const plain = (_: IncomingMessage, res: ServerResponse): void => void res.end('hello');
+
+  before(async function () {
+    if (!hasPython()) {
+      console.log('      skipped: no python3 from 3.8 on, so the agent cannot run here');
+      this.skip();
+    }
+    const server = http.createServer((req, res) => {
+      if (req.url === '/prompt' && req.method === 'GET') {
+        res.end(JSON.stringify({ exec_info: { queue_remaining: 0 } }));
+        return;
+      }
+      seen.push({ url: req.url ?? '', headers: req.headers, raw: req.rawHeaders });
+      answer(req, res);
+    });
+    server.on('upgrade', (req, socket) => {
+      seen.push({ url: req.url ?? '', headers: req.headers, raw: req.rawHeaders });
+      const key = req.headers['sec-websocket-key'] ?? '';
+      const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+      socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+      );
+      socket.on('data', (data) => socket.write(data));
+      socket.on('end', () => socket.end());
+      socket.on('error', () => undefined);
+    });
+    behind = await serve(server);
+    agent = await startAgent(behind.port);
+  });
+  beforeEach(() => {
+    seen.length = 0;
+    answer = plain;
+  });
+  after(async () => {
+    await agent?.end();
+    await behind?.close();
+  });
+
+  describe('to whom it opens', () => {
+    it('answers 401 without the token, to anything, and ComfyUI hears nothing of it', async () => {
+      const wrong = { authorization: `Bearer ${randomBytes(32).toString('base64url')}` };
+      const cookie = { cookie: `__Host-podrelay=${randomBytes(32).toString('base64url')}` };
+      const upgrade = {
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+        'sec-websocket-version': '13',
+      };
+      for (const headers of [{}, wrong, cookie, { authorization: 'Bearer' }, { authorization: agent.token }, upgrade]) {
+        for (const path of ['/', '/system_stats', '/ws?clientId=1', '/podrelay/state', '/?token=', '/?token=wrong']) {
+          const reply = await ask(agent.base, path, { headers });
+          assert.equal(reply.status, 401, `${path} ${JSON.stringify(headers)}`);
+          assert.equal(reply.headers['www-authenticate'], 'Bearer realm="PodRelay"');
+        }
+      }
+      const posted = await ask(agent.base, '/prompt', { method: 'POST', body: Buffer.alloc(3_000_000) });
+      assert.equal(posted.status, 401, 'also with a body that nobody reads');
+      assert.equal((await ask(agent.base, '/', { method: 'OPTIONS' })).status, 401);
+      assert.equal(seen.length, 0);
+    });
+
+    it('lets the bearer of the token in, and keeps the token to itself', async () => {
+      const reply = await ask(agent.base, `/view?filename=a%20b.png&x=1&token=${agent.token}&token=other`, {
+        method: 'HEAD',
+        headers: { ...agent.bearer, 'X-Mine': 'yes', referer: `${agent.base}/?token=${agent.token}` },
+      });
+      assert.equal(reply.status, 200);
+      assert.equal(seen[0]?.url, '/view?filename=a%20b.png&x=1&token=other');
+      assert.equal(seen[0].headers['x-mine'], 'yes');
+      assert.ok(!JSON.stringify(seen).includes(agent.token));
+    });
+
+    it('gives a cookie for a link, by a page of its own, and takes the cookie from its own pages only', async () => {
+      const link = await ask(agent.base, `//evil.example/view?a=%22%3E&token=${agent.token}&b="`);
+      assert.equal(link.status, 200);
+      assert.match(link.body.toString(), /url=\/evil\.example\/view\?a=%22%3E&amp;b=%22"/);
+      assert.equal(link.headers['referrer-policy'], 'no-referrer');
+      const set = link.headers['set-cookie']?.[0] ?? '';
+      assert.match(set, /^__Host-podrelay=[\w-]+; Path=\/; Secure; HttpOnly; SameSite=Strict$/);
+      assert.equal(seen.length, 0, 'ComfyUI is not asked yet');
+
+      const cookie = `first=1; ${set.split(';')[0]}; last=2`;
+      const tried = async (headers: http.OutgoingHttpHeaders, method = 'GET') =>
+        (await ask(agent.base, '/', { method, headers: { cookie, ...headers } })).status;
+      assert.equal(await tried({}), 200);
+      assert.equal(seen.at(-1)?.headers.cookie, 'first=1; last=2');
+      assert.equal(await tried({ 'sec-fetch-site': 'same-origin', origin: 'https://pod.example' }, 'POST'), 200);
+      assert.equal(await tried({ 'sec-fetch-site': 'none' }), 200);
+      assert.equal(await tried({ 'sec-fetch-site': 'same-site' }), 401, "another pod's page");
+      assert.equal(await tried({ 'sec-fetch-site': 'cross-site' }, 'POST'), 401);
+      assert.equal(await tried({ origin: 'https://evil.example' }, 'POST'), 401);
+      assert.equal(await tried({ origin: `http://127.0.0.1:${agent.port}` }, 'POST'), 200);
+    });
+
+    it('does not tell a WebSocket with the token in its address from any other stranger', async () => {
+      const headers = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-key': 'x' };
+      assert.equal((await ask(agent.base, `/ws?token=${agent.token}`, { headers })).status, 401);
+    });
+
+    it('writes neither the token nor a request to the log', async () => {
+      await pause(500);
+      assert.ok(!agent.log().includes(agent.token), agent.log());
+      assert.ok(!agent.log().includes('clientId'), agent.log());
+      assert.match(agent.log(), /requests without the token were refused/);
+    });
+  });
+});
