@@ -4,7 +4,7 @@ import { formatUsdPerHour } from '../../core/cost/price.ts';
 import { rankGpus } from '../../core/fleet/rankGpus.ts';
 import type { GpuCandidate, GpuRanking } from '../../core/fleet/rankGpus.ts';
 import { throwIfAborted } from '../../core/kernel/fault.ts';
-import type { GpuType, Stock } from '../../core/runpod/gpuType.ts';
+import type { Cloud, GpuType, Stock } from '../../core/runpod/gpuType.ts';
 import type { RunpodClient } from '../../core/runpod/runpodClient.ts';
 import type { Settings } from '../../core/settings.ts';
 
@@ -15,7 +15,7 @@ export interface PickGpuServices {
 interface GpuItem extends vscode.QuickPickItem {
   /** In the order to try them. */
   readonly candidates?: readonly GpuCandidate[];
-  /** Opens the settings instead. */
+  /** Leads to the settings: it cannot be had as they are. */
   readonly limits?: true;
 }
 
@@ -79,39 +79,43 @@ function limitsText(settings: Settings): string {
 }
 
 function gpuItems({ candidates, refused }: GpuRanking, gpus: readonly GpuType[]): GpuItem[] {
-  const [first] = candidates;
-  const names = new Map(gpus.map((gpu) => [gpu.id, gpu]));
-  const others = refused
-    .map(({ gpuId, why }) => ({ gpu: names.get(gpuId), why }))
-    .filter(({ gpu, why }) => gpu !== undefined && !/^(not|the) /.test(why));
-  const limits = { label: vscode.l10n.t('$(gear) Change the limits…'), limits: true } as const;
+  const byId = new Map(gpus.map((gpu) => [gpu.id, gpu]));
+  const others = refused.flatMap(({ gpuId, cloud, why }): GpuItem[] => {
+    const gpu = byId.get(gpuId);
+    if (gpu === undefined || !isOffered(gpu, cloud)) return [];
+    return [{ label: `$(circle-slash) ${gpu.name}`, description: `${gpu.memoryGb} GB · ${why}`, limits: true }];
+  });
+  const notNow = { label: vscode.l10n.t('Not now'), kind: vscode.QuickPickItemKind.Separator };
   return [
-    ...(first === undefined
-      ? [{ label: vscode.l10n.t('$(warning) No GPU fits your limits and is in stock'), ...limitsOnly }]
-      : []),
-    ...(first === undefined || candidates.length === 1
-      ? []
-      : [
-          {
-            label: vscode.l10n.t('$(zap) The cheapest that is free'),
-            description: vscode.l10n.t('from {0}', formatUsdPerHour(first.usdPerHourMicros)),
-            detail: vscode.l10n.t('{0} first; when it is taken, the next one of this list', first.name),
-            candidates,
-          },
-        ]),
+    ...firstItems(candidates),
     ...candidates.map(candidateItem),
-    ...(others.length === 0 ? [] : [{ label: vscode.l10n.t('Not now'), kind: vscode.QuickPickItemKind.Separator }]),
-    ...others.map(({ gpu, why }) => ({
-      label: `$(circle-slash) ${gpu?.name ?? ''}`,
-      description: `${gpu?.memoryGb ?? '–'} GB · ${why}`,
-      ...limitsOnly,
-    })),
-    limits,
+    ...(others.length === 0 ? [] : [notNow]),
+    ...others,
+    { label: vscode.l10n.t('$(gear) Change the limits…'), limits: true },
   ];
 }
 
-/** Choosing what cannot be had leads to the settings that say so. */
-const limitsOnly = { limits: true } as const;
+/** What no setting can change is not worth a line. */
+function isOffered(gpu: GpuType, cloud: Cloud): boolean {
+  const tier = cloud === 'SECURE' ? gpu.secure : gpu.community;
+  return gpu.memoryGb > 0 && gpu.manufacturer !== 'AMD' && tier.offered && (tier.usdPerHourMicros ?? 0) > 0;
+}
+
+function firstItems(candidates: readonly GpuCandidate[]): GpuItem[] {
+  const [first, second] = candidates;
+  if (first === undefined) {
+    return [{ label: vscode.l10n.t('$(warning) No GPU within your limits is in stock'), limits: true }];
+  }
+  if (second === undefined) return [];
+  return [
+    {
+      label: vscode.l10n.t('$(zap) The cheapest that is free'),
+      description: vscode.l10n.t('from {0}', formatUsdPerHour(first.usdPerHourMicros)),
+      detail: vscode.l10n.t('{0} first; when it is taken, the next one of this list', first.name),
+      candidates,
+    },
+  ];
+}
 
 function candidateItem(candidate: GpuCandidate): GpuItem {
   const { name, memoryGb, usdPerHourMicros, stock } = candidate;
