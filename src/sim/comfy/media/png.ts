@@ -17,10 +17,10 @@ export function encodePng(frame: Frame, texts: readonly PngText[] = [], level = 
   ]);
 }
 
-/** An animated PNG that loops for ever. */
+/** An animated PNG that loops for ever; its texts stand in chunks `comf` after the pictures, as ComfyUI writes them. */
 export function encodeApng(frames: readonly Frame[], fps: number, texts: readonly PngText[] = [], level = 4): Buffer {
   const first = frames[0] ?? newFrame(1, 1);
-  const parts: Buffer[] = [SIGNATURE, header(first), ...texts.map(textChunk)];
+  const parts: Buffer[] = [SIGNATURE, header(first)];
   const control = Buffer.alloc(8);
   control.writeUInt32BE(frames.length, 0);
   parts.push(chunk('acTL', control));
@@ -43,6 +43,7 @@ export function encodeApng(frames: readonly Frame[], fps: number, texts: readonl
       parts.push(chunk('fdAT', numbered));
     }
   });
+  parts.push(...texts.map(([key, text]) => chunk('comf', Buffer.from(`${key}\0${text}`, 'latin1'))));
   parts.push(chunk('IEND', Buffer.alloc(0)));
   return Buffer.concat(parts);
 }

@@ -128,7 +128,7 @@ const loraLoaderModelOnly: NodeType = {
     module: 'nodes',
     required: { model: ['MODEL'], lora_name: [lists.models('loras')], strength_model: strength },
     outputs: [['MODEL', 'MODEL']],
-    ...(isNewest(lists) && { describesOutputs: true }),
+    describesOutputs: 2,
     essentials: 'Image Generation',
   }),
   run: async (inputs, context) => {

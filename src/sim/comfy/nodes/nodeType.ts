@@ -24,8 +24,8 @@ export interface NodeFacts {
   v3?: boolean;
   deprecated?: boolean;
   experimental?: boolean;
-  /** V1 classes that describe their outputs */
-  describesOutputs?: boolean;
+  /** V1 classes that describe their outputs; a number where a class describes more than it has (inherited) */
+  describesOutputs?: boolean | number;
   /** 0.33.0 only; absent = the class does not have the key */
   essentials?: string | null;
 }

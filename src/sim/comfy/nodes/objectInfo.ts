@@ -49,6 +49,11 @@ function naming(name: string, facts: NodeFacts): JsonObject {
   };
 }
 
+function described(facts: NodeFacts): Json[] {
+  const length = typeof facts.describesOutputs === 'number' ? facts.describesOutputs : facts.outputs.length;
+  return Array.from({ length }, () => null);
+}
+
 function v1Info(name: string, facts: NodeFacts, lists: Lists): JsonObject {
   const isNew = lists.traits.profile === '0.33.0';
   return {
@@ -57,7 +62,7 @@ function v1Info(name: string, facts: NodeFacts, lists: Lists): JsonObject {
     ...outputs(facts),
     ...naming(name, facts),
     ...(isNew && { has_intermediate_output: false }),
-    ...(facts.describesOutputs && { output_tooltips: facts.outputs.map(() => null) }),
+    ...(facts.describesOutputs !== undefined && { output_tooltips: described(facts) }),
     ...(facts.deprecated && { deprecated: true }),
     ...(facts.experimental && { experimental: true }),
     ...(isNew && { search_aliases: [] }),
