@@ -11,17 +11,19 @@ export interface OutcomeText {
 
 /** What a finished job says: where it was made, in which time, for how much, what was tried before, what was lost. */
 export function outcomeText(outcome: JobOutcome): OutcomeText {
-  const { request, backend, gpu, ms, micros, attempts, dropped, outputs } = outcome;
+  const { request, backend, gpu, ms, micros, basis, attempts, dropped, outputs, warnings } = outcome;
   const files = outputs.length === 0 ? 'no file' : outputs.length === 1 ? '1 file' : `${outputs.length} files`;
   const where = gpu === undefined ? backend : `${backend} (${gpu})`;
-  const cost = micros === 0 ? 'free' : formatUsd(micros);
+  const cost = basis === 'unknown' ? 'cost not known' : micros === 0 ? 'free' : formatUsd(micros);
   const before = attempts.filter((attempt) => attempt.outcome !== 'done' && counts(attempt));
   const sentences = [
     `${request.label}: ${dotted(files, `made on ${where}`, duration(ms), cost)}`,
     ...before.map((attempt) => `${attempt.backend} ${verb(attempt)}: ${trimEnd(attempt.why ?? 'unknown')}`),
     ...lossText(dropped),
+    ...warnings.map(trimEnd),
   ];
-  return { text: `${sentences.join('. ')}.`, notable: before.length > 0 || micros > 0 || dropped.length > 0 };
+  const notable = before.length + dropped.length + warnings.length > 0 || micros > 0 || basis === 'unknown';
+  return { text: `${sentences.join('. ')}.`, notable };
 }
 
 /** A message is no place for a list: the record beside the file has all of it. */
