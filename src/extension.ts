@@ -4,7 +4,7 @@ import type { Addresses } from './core/createCore.ts';
 import { Lifetime } from './core/kernel/lifetime.ts';
 import type { Settings } from './core/settings.ts';
 import { createHostLog } from './host/hostLog.ts';
-import { createHostSecrets } from './host/hostSecrets.ts';
+import { createHostPodTokens, createHostSecrets } from './host/hostSecrets.ts';
 import { createHostSettings } from './host/hostSettings.ts';
 import type { Place } from './host/place.ts';
 import { rememberLines } from './host/recentLines.ts';
@@ -42,6 +42,7 @@ export function activate(context: vscode.ExtensionContext): void {
     open({
       addresses: addressesOf(settings.current()),
       secrets,
+      podTokens: createHostPodTokens(context.secrets),
       storeFolder: storageFolder,
       podId: () => settings.current()['cloud.podId'] || undefined,
       choosePod: async (podId) =>
@@ -95,6 +96,7 @@ function addressesOf(settings: Settings): Addresses {
     localComfyUrl: settings['local.url'],
     runpodApiUrl: settings['runpod.apiUrl'],
     podProxyUrl: settings['runpod.proxyUrl'],
+    serverlessUrl: settings['runpod.serverlessUrl'],
     geminiUrl: settings['gemini.apiUrl'],
   };
 }

@@ -6,6 +6,9 @@ import { createGeminiBackend } from './backends/geminiBackend.ts';
 import type { ComfyClient } from './comfy/comfyClient.ts';
 import type { KeyVerdict } from './checkKey.ts';
 import { Ledger } from './cost/ledger.ts';
+import { PodDoors } from './fleet/agentDoors.ts';
+import { PodLeases } from './fleet/agentLease.ts';
+import type { PodTokens } from './fleet/agentToken.ts';
 import { PodService } from './fleet/podService.ts';
 import type { PodTimings } from './fleet/podService.ts';
 import { PodWatch } from './fleet/podWatch.ts';
@@ -35,6 +38,8 @@ export interface Addresses {
   readonly runpodApiUrl: string;
   /** With '{podId}' and '{port}' in it. */
   readonly podProxyUrl: string;
+  /** The job API of serverless endpoints, on a host of its own; ends in '/v2'. */
+  readonly serverlessUrl: string;
   readonly geminiUrl: string;
 }
 
@@ -47,6 +52,8 @@ export interface CoreOptions {
   /** Fixed for the life of the core: a changed address opens a new session. */
   readonly addresses: Addresses;
   readonly secrets: Secrets;
+  /** Of the pods that we deployed. */
+  readonly podTokens: PodTokens;
   /** The pod that runs jobs; undefined = none is configured. */
   readonly podId: () => string | undefined;
   readonly databaseFile: string;

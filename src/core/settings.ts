@@ -31,6 +31,7 @@ export const settingRules = {
   'cloud.readyTimeoutMinutes': number(20, { atLeast: 0.1 }),
   'runpod.apiUrl': url('https://api.runpod.io/v2'),
   'runpod.proxyUrl': text('https://{podId}-{port}.proxy.runpod.net'),
+  'runpod.serverlessUrl': url('https://api.runpod.ai/v2'),
   'gemini.enabled': flag(true),
   'gemini.fallback': oneOf(['ask', 'always', 'never'], 'ask'),
   'gemini.imageModel': text('gemini-nano-banana-2.1'),

@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import path from 'node:path';
 import * as z from 'zod/mini';
+import { memoryPodTokens } from '../core/fleet/agentToken.ts';
 import { Emitter } from '../core/kernel/event.ts';
 import type { Disposable } from '../core/kernel/event.ts';
 import { Fault, throwIfAborted } from '../core/kernel/fault.ts';
@@ -15,6 +16,7 @@ const greeting = z.object({
     localComfyUrl: z.string(),
     runpodApiUrl: z.string(),
     podProxyUrl: z.string(),
+    serverlessUrl: z.string(),
     geminiUrl: z.string(),
   }),
   runpodApiKey: z.string(),
@@ -119,6 +121,7 @@ export async function startDemo(options: DemoOptions, signal: AbortSignal): Prom
       place: {
         addresses,
         secrets: { get: (id) => Promise.resolve(keys[id]), onDidChange: never.event },
+        podTokens: memoryPodTokens(),
         storeFolder,
         podId: () => chosenPod,
         choosePod: (id) => Promise.resolve(void (chosenPod = id)),

@@ -24,6 +24,8 @@ export interface SimulatorAddresses {
   /** With '{podId}' and '{port}' in it. */
   readonly podProxyUrl: string;
   readonly geminiUrl: string;
+  /** The job API of serverless endpoints; ends in '/v2'. */
+  readonly serverlessUrl: string;
 }
 
 export interface Simulator {
@@ -83,12 +85,18 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
 
   const listeners: Listener[] = [];
   try {
-    for (const service of [local, runpod.api, runpod.proxy, gemini]) listeners.push(await listen(service));
+    for (const service of [local, runpod.api, runpod.proxy, gemini, runpod.jobs]) listeners.push(await listen(service));
   } catch (error) {
     await Promise.all(listeners.map((listener) => listener.dispose()));
     throw error;
   }
-  const [localListener, api, proxy, geminiListener] = listeners as [Listener, Listener, Listener, Listener];
+  const [localListener, api, proxy, geminiListener, jobs] = listeners as [
+    Listener,
+    Listener,
+    Listener,
+    Listener,
+    Listener,
+  ];
 
   return {
     addresses: {
@@ -96,6 +104,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
       runpodApiUrl: `${api.origin}/v2`,
       podProxyUrl: `${proxy.origin}/{podId}-{port}`,
       geminiUrl: geminiListener.origin,
+      serverlessUrl: `${jobs.origin}/v2`,
     },
     runpodApiKey,
     geminiApiKey,

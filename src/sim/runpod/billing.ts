@@ -26,7 +26,10 @@ export interface Amounts {
 }
 
 export interface InvoiceLine {
+  /** of the pod, or of the worker of an endpoint */
   readonly podId: string;
+  /** of the endpoint that the worker belongs to */
+  readonly serverlessId?: string;
   readonly name: string;
   readonly computeMicros: number;
   readonly containerDiskMicros: number;

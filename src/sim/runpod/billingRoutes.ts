@@ -25,6 +25,8 @@ export function billingRoutes(deps: {
   readonly pods: Pods;
   readonly volumes: Volumes;
   readonly behaviour: RunpodBehaviour;
+  /** What each endpoint cost, by the names of the API. */
+  readonly serverless: Meter;
   now(): number;
 }): Route[] {
   const { behaviour } = deps;
@@ -66,16 +68,20 @@ export function billingRoutes(deps: {
   const totalMeter: Meter = (from, to) => {
     const pods = sum(podMeter(from, to).map(({ usd }) => usd));
     const volumes = sum(volumeMeter(from, to).map(({ usd }) => usd));
+    const serverless = sum(deps.serverless(from, to).map(({ usd }) => usd));
     const [podTotal = 0, storageTotal = 0] = [pods['totalAmount'], volumes['totalAmount']];
-    if (podTotal + storageTotal === 0) return [];
+    const serverlessTotal = serverless['totalAmount'] ?? 0;
+    if (podTotal + storageTotal + serverlessTotal === 0) return [];
     return [
       {
         id: '',
         usd: {
-          totalAmount: podTotal + storageTotal,
+          totalAmount: podTotal + storageTotal + serverlessTotal,
           podGpuAmount: pods['gpuAmount'] ?? 0,
           podCpuAmount: pods['cpuAmount'] ?? 0,
           podDiskAmount: pods['diskAmount'] ?? 0,
+          serverlessGpuAmount: serverless['gpuAmount'] ?? 0,
+          serverlessDiskAmount: serverless['diskAmount'] ?? 0,
           storageStandardAmount: volumes['standardAmount'] ?? 0,
           storageHighPerformanceAmount: volumes['highPerformanceAmount'] ?? 0,
         },
@@ -130,7 +136,7 @@ export function billingRoutes(deps: {
     route(families.volumes, volumeMeter),
     // Public endpoints, not serverless ones: the names invite the mistake.
     route(families.endpoints, nothing),
-    route(families.serverless, nothing),
+    route(families.serverless, deps.serverless),
     route(families.clusters, nothing),
   ];
 }
@@ -181,7 +187,7 @@ const families = {
   endpoints: { path: '/endpoints', operation: 'listBilling', amounts: ['totalAmount'] },
   serverless: {
     path: '/serverless',
-    operation: 'listBilling',
+    operation: 'listServerlessBilling',
     filter: 'serverlessId',
     unique: 'uniqueServerlessCount',
     amounts: ['totalAmount', 'gpuAmount', 'cpuAmount', 'diskAmount', 'feeAmount'],

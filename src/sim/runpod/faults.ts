@@ -25,7 +25,27 @@ export type Operation =
   | 'getNetworkVolume'
   | 'createNetworkVolume'
   | 'deleteNetworkVolume'
-  | 'proxy';
+  | 'proxy'
+  | 'listEndpoints'
+  | 'createEndpoint'
+  | 'getEndpoint'
+  | 'updateEndpoint'
+  | 'deleteEndpoint'
+  | 'listEndpointWorkers'
+  | 'listEndpointReleases'
+  | 'listServerlessBilling'
+  // the job API
+  | 'runJob'
+  | 'runJobSync'
+  | 'getJobStatus'
+  | 'streamJob'
+  | 'cancelJob'
+  | 'retryJob'
+  | 'purgeQueue'
+  | 'getEndpointHealth'
+  // nobody's request: a worker of an endpoint starts, or takes a job
+  | 'startWorker'
+  | 'workJob';
 
 /** When a failure of the wire strikes: before the request has an effect, or after it ('lost reply'). */
 export type Moment = 'before' | 'after';
@@ -62,6 +82,16 @@ export type Failure =
   | { readonly kind: 'loopbackBind' }
   /** micro-dollars per hour more than the catalogue says */
   | { readonly kind: 'dearer'; readonly microsPerHour: number }
+  // serverless workers; `podId` of a rule is the endpoint's id
+  /** It crashes all the time, and is shown RUNNING. */
+  | { readonly kind: 'looksRunning' }
+  /** simulated ms after it took a job */
+  | { readonly kind: 'workerDies'; readonly afterMs: number }
+  /** The handler returns this instead of running the job. */
+  | { readonly kind: 'handlerReply'; readonly reply: object }
+  | { readonly kind: 'handlerRaises'; readonly message: string }
+  /** The job ends, and a late progress message leaves it shown IN_PROGRESS for ever. */
+  | { readonly kind: 'lateProgress' }
   // log streams
   | { readonly kind: 'cutLog'; readonly afterLines: number; readonly how: 'event' | 'midFrame' | 'midCharacter' }
   | { readonly kind: 'strangeLog'; readonly with: StrangeLog }

@@ -5,7 +5,7 @@ import type { Operation } from './faults.ts';
 export interface RequestRecord {
   /** simulated ms since the epoch */
   readonly at: number;
-  readonly surface: 'api' | 'proxy';
+  readonly surface: 'api' | 'proxy' | 'jobs';
   readonly method: string;
   readonly url: string;
   readonly headers: IncomingHttpHeaders;

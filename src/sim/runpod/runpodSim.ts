@@ -16,6 +16,7 @@ import { createPods, type CreatePodServer } from './pods.ts';
 import { createProxy } from './proxy.ts';
 import { createRecorder, type RequestRecord } from './requests.ts';
 import { seeded } from './seeded.ts';
+import { createServerless, type ServerlessControl } from './serverless.ts';
 import { volumeRoutes } from './volumeRoutes.ts';
 import { createVolumes, type Volume } from './volumes.ts';
 
@@ -54,6 +55,9 @@ export interface RunpodSim {
   readonly api: Mounted;
   /** The pods' public addresses: `/{podId}-{port}/…`. */
   readonly proxy: Mounted;
+  /** The job API of endpoints; paths begin with /v2. */
+  readonly jobs: Mounted;
+  readonly serverless: ServerlessControl;
   readonly faults: Faults;
   readonly requests: readonly RequestRecord[];
   /** Changes times and modes from now on. */
@@ -100,6 +104,21 @@ export function createRunpodSim(options: RunpodSimOptions): RunpodSim {
       .filter((pod) => statusAt(pod.phases, now()) !== 'TERMINATED')
       .map((pod) => pod.id);
 
+  const keys = { apiKey: options.apiKey, readOnlyKey: options.readOnlyKey, livingPods: living };
+  const requestId = (): string => requestIds.id(24);
+  const serverless = createServerless({
+    time,
+    seed,
+    preset: options.presets?.base ?? 'realistic',
+    catalog,
+    faults,
+    createServer: options.createPodServer,
+    keys,
+    record,
+    requestId,
+    skewMs,
+  });
+
   const logs = logsRoutes({ pods, time, faults, skewMs });
   const api = createApi({
     routes: [
@@ -107,16 +126,17 @@ export function createRunpodSim(options: RunpodSimOptions): RunpodSim {
       ...logs.routes,
       ...catalogRoutes(catalog, faults),
       ...volumeRoutes(volumes),
-      ...billingRoutes({ pods, volumes, behaviour, now }),
+      ...billingRoutes({ pods, volumes, behaviour, serverless: (from, to) => serverless.amounts(from, to), now }),
+      ...serverless.routes,
     ],
-    keys: { apiKey: options.apiKey, readOnlyKey: options.readOnlyKey, livingPods: living },
+    keys,
     seed,
     time,
     behaviour,
     faults,
     record,
     skewMs,
-    requestId: () => requestIds.id(24),
+    requestId,
   });
   const proxy = createProxy({ pods, time, behaviour, faults, record });
 
@@ -133,6 +153,8 @@ export function createRunpodSim(options: RunpodSimOptions): RunpodSim {
       dispose: () => api.dispose(),
     },
     proxy,
+    jobs: serverless.jobs,
+    serverless,
     faults,
     requests,
     configure: (change) => void Object.assign(behaviour, change),
@@ -167,12 +189,18 @@ export function createRunpodSim(options: RunpodSimOptions): RunpodSim {
         view: podView(pod, now(), behaviour, skewMs()),
       })),
     }),
-    invoice: () => invoiceOf(pods.billed(), now(), behaviour.gpuBillsFrom),
+    invoice: () => {
+      const { at, lines, totalMicros } = invoiceOf(pods.billed(), now(), behaviour.gpuBillsFrom);
+      const workers = serverless.invoiceLines();
+      const sum = workers.reduce((total, line) => total + line.totalMicros, totalMicros);
+      return { at, lines: [...lines, ...workers], totalMicros: sum };
+    },
     dispose: () => {
       stopCreditCheck.cancel();
       logs.dispose();
       api.dispose();
       proxy.dispose();
+      serverless.jobs.dispose();
       pods.dispose();
     },
   };
