@@ -107,7 +107,7 @@ export class JobRunner implements Disposable {
     const request = await requestOf(record);
     const held = this.#lease.hold();
     const task = this.#running.open(request, () => undefined, outer, record.requestedAt);
-    const backend = backends.statuses().find((status) => status.backend.id === record.backend)?.backend;
+    const backend = backendOf(record, backends.statuses());
     task.update(backend?.id, { phase: 'Looking for the result' });
     const later = async (why: string): Promise<RecoveredJob> => {
       await recorder.park(clock.now() + retryMs, undefined);
@@ -268,6 +268,16 @@ export class JobRunner implements Disposable {
     await recorder.end({ state: 'failed', attempts, fault }).catch(() => undefined);
     return fault;
   }
+}
+
+/** The backend that a job was sent to. Whatever knows the configured pod can ask any pod of the account. */
+function backendOf(
+  { backend: id }: JobRecord,
+  statuses: readonly { readonly backend: Backend }[],
+): Backend | undefined {
+  const named = (name: string | undefined): Backend | undefined =>
+    statuses.find(({ backend }) => backend.id === name)?.backend;
+  return named(id) ?? (id?.startsWith('pod:') === true ? named('cloud') : undefined);
 }
 
 /** The server has the result, or may make it yet, although it could not be had now. */

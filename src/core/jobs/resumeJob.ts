@@ -34,9 +34,12 @@ export async function resumeThere(
   signal: AbortSignal,
 ): Promise<ResumedJob> {
   const { remote } = record;
-  if (remote === undefined || backend === undefined) {
-    return { is: 'lost', why: 'It had not been sent anywhere when its window closed' };
-  }
+  const patient = (why: string): ResumedJob =>
+    clock.now() - record.requestedAt > longestSilenceMs
+      ? { is: 'lost', why: `Nothing was heard of it for two weeks (${why})` }
+      : { is: 'later', why };
+  if (remote === undefined) return { is: 'lost', why: 'It had not been sent anywhere when its window closed' };
+  if (backend === undefined) return patient(`${record.backend ?? 'Its backend'} is not there now`);
   if (backend.resume === undefined) {
     return {
       is: 'lost',
@@ -45,8 +48,5 @@ export async function resumeThere(
   }
   const resumed = await backend.resume(remote, await requestOf(record), context, signal);
   if (resumed.is === 'result') return { ...resumed, backend };
-  if (resumed.is === 'later' && clock.now() - record.requestedAt > longestSilenceMs) {
-    return { is: 'lost', why: `Nothing was heard of it for two weeks (${resumed.why})` };
-  }
-  return resumed;
+  return resumed.is === 'later' ? patient(resumed.why) : resumed;
 }
