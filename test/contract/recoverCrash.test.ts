@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, readdir } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
 import { startSimulator } from '../../src/sim/simulator.ts';
 import type { Simulator } from '../../src/sim/simulator.ts';
 import { leaseMs, openWindow, placeOf, removeFolder } from './jobWindow.ts';
@@ -90,5 +91,59 @@ describe('windows that are killed at any moment', function () {
       assert.ok(files.includes(`${path.basename(outputs[0]!.path)}.podrelay.json`));
     }
     assert.equal(files.length, 2 * done.length, files.join(' '));
+  });
+});
+
+describe('a disk that is full when a result comes', function () {
+  this.timeout(60_000);
+  let sim: Simulator;
+  let folder: string;
+  /** Linux user namespaces let anyone mount a small file system. */
+  const inNamespace = (script: string, ...args: readonly string[]): Promise<unknown> =>
+    promisify(execFile)('unshare', ['-rm', 'sh', '-c', script, ...args]);
+  before(async function () {
+    try {
+      await inNamespace('mount -t tmpfs tmpfs /mnt');
+    } catch {
+      process.stdout.write('    Skipped: this machine does not allow mounting a small file system to fill\n');
+      this.skip();
+    }
+  });
+  beforeEach(async () => {
+    sim = await startSimulator({ timeScale: 200, seed: 9 });
+    folder = await mkdtemp(path.join(tmpdir(), 'podrelay-full-'));
+    await mkdir(path.join(folder, 'generated'));
+  });
+  afterEach(async () => {
+    await sim.dispose();
+    await removeFolder(folder);
+  });
+
+  it('loses no result: it is fetched at the next start, when there is room', async () => {
+    sim.local.control.faults = { bigOutputBytes: 3_000_000 };
+    const mountAndRun = 'mount -t tmpfs -o size=1m tmpfs "$0" && exec "$1" "$2" "$3"';
+    const program = path.join(import.meta.dirname, 'jobChild.ts');
+    const place = JSON.stringify(placeOf(sim, folder));
+    const failed = await inNamespace(
+      mountAndRun,
+      path.join(folder, 'generated'),
+      process.execPath,
+      program,
+      place,
+    ).catch((error: unknown) => String((error as { stderr?: unknown }).stderr));
+    assert.match(String(failed), /no room.*ENOSPC/);
+    assert.match(String(failed), /PodRelay fetches it when it can/);
+    const window = openWindow(placeOf(sim, folder));
+    assert.deepEqual(
+      (await window.records()).map(({ state }) => state),
+      ['running'],
+    );
+    await window.core.database.write((rows) => rows.run('UPDATE job SET lease_until = 0'));
+    const [ended] = await window.core.recovery.recover(window.signal);
+    window.close();
+    assert.equal(ended?.state, 'done');
+    assert.equal(ended.outcome.outputs[0]?.bytes, 3_000_000);
+    assert.equal((await readdir(path.join(folder, 'generated'))).length, 2);
+    assert.equal(sim.local.state().history.length, 1);
   });
 });
