@@ -71,6 +71,26 @@ const loadLaterTogether: Plugin = {
   },
 };
 
+/** The pod agent's files (src/agent) become part of the bundle: each read of one is replaced by its text. */
+const embedAgent: Plugin = {
+  name: 'embed-agent',
+  setup(build) {
+    build.onLoad({ filter: /[\\/]agentProgram\.ts$/ }, (args) => {
+      const watchFiles = [args.path];
+      const source = readFileSync(args.path, 'utf8').replaceAll(
+        /readFileSync\(new URL\('([^']+)', import\.meta\.url\), 'utf8'\)/g,
+        (_, name: string) => {
+          const file = path.resolve(path.dirname(args.path), name);
+          watchFiles.push(file);
+          return JSON.stringify(readFileSync(file, 'utf8'));
+        },
+      );
+      if (watchFiles.length === 1) throw new Error(`${args.path} has changed: no file of the agent is read in it`);
+      return { contents: source, loader: 'ts', watchFiles };
+    });
+  },
+};
+
 const inNode = {
   bundle: true,
   platform: 'node',
@@ -103,7 +123,7 @@ export function extensionBundle(flavor: BundleFlavor) {
     entryPoints: ['src/extension.ts'],
     outbase: 'src',
     outdir: 'dist',
-    plugins: [keepUndiciToItself, loadLaterTogether],
+    plugins: [keepUndiciToItself, embedAgent, loadLaterTogether],
   } satisfies BuildOptions;
 }
 

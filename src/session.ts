@@ -51,6 +51,7 @@ export function openSession(options: SessionOptions, life: Lifetime): void {
       settings: settings.current,
       addresses: place.addresses,
       secrets: place.secrets,
+      podTokens: place.podTokens,
       podId: place.podId,
       databaseFile,
       network: settings.network,

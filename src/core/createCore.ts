@@ -25,6 +25,7 @@ import type { Lifetime } from './kernel/lifetime.ts';
 import type { Clock, Log, SecretId, Secrets } from './kernel/ports.ts';
 import { Emitter } from './kernel/event.ts';
 import { KeyRing } from './keyRing.ts';
+import { isOurs } from './runpod/pod.ts';
 import type { RoutePolicy } from './routing/route.ts';
 import type { RunpodClient } from './runpod/runpodClient.ts';
 import type { Settings } from './settings.ts';
@@ -104,7 +105,10 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     let client = clients.get(baseUrl);
     if (client === undefined) {
       client = late<ComfyClient>(
-        async () => (await import('./comfy/comfyClient.ts')).createComfyClient({ ...options, baseUrl, transport }),
+        async () => {
+          const { createComfyClient } = await import('./comfy/comfyClient.ts');
+          return createComfyClient({ ...options, baseUrl, transport, token: () => doors.tokenFor(baseUrl) });
+        },
         { baseUrl },
       );
       clients.set(baseUrl, client);
@@ -117,18 +121,49 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
   const runpod = openRunpod(options, transport, () => keys.get('runpodApiKey'));
   const { probe } = late(async () => {
     const { createComfyProbe } = await import('./fleet/comfyProbe.ts');
-    return { probe: createComfyProbe({ ...options, transport }) };
+    return { probe: createComfyProbe({ ...options, transport, tokenFor: (url) => doors.tokenFor(url) }) };
   });
   const podRecords = late(async () => (await import('./store/podRecords.ts')).createPodRecords(database));
-  const pods = life.own(
+  const doors = new PodDoors({
+    tokens: options.podTokens,
+    proxyTemplate: options.addresses.podProxyUrl,
+    async nameOf(podId) {
+      const pod = pods.lastSeen?.pods.find((one) => one.id === podId);
+      if (pod !== undefined) return isOurs(pod) ? (pod.mark ?? pod.name) : undefined;
+      return (await podRecords.owned()).find((record) => record.podId === podId)?.name;
+    },
+  });
+  const storedRecords = storedPodRecords(podRecords, clock);
+  const pods: PodService = life.own(
     new PodService({
       client: runpod,
       clock,
       log,
-      records: storedPodRecords(podRecords, clock),
+      records: {
+        ...storedRecords,
+        forget: async (name) => {
+          await storedRecords.forget(name);
+          await doors.forget(name);
+        },
+      },
+      doors,
       probe,
       proxyTemplate: options.addresses.podProxyUrl,
       ...(options.podTimings === undefined ? {} : { timings: options.podTimings }),
+    }),
+  );
+
+  const leases = life.own(
+    new PodLeases({
+      clock,
+      log,
+      holder: newId(),
+      async agentAt(baseUrl) {
+        const token = await doors.tokenFor(baseUrl);
+        if (token === undefined) return undefined;
+        const { createAgentClient } = await import('./fleet/agentClient.ts');
+        return createAgentClient({ ...options, baseUrl, transport, token });
+      },
     }),
   );
 
@@ -181,6 +216,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     readyTimeoutMs: () => options.settings()['cloud.readyTimeoutMinutes'] * 60_000,
     checkpoint,
     hasKey: () => keys.has('runpodApiKey'),
+    hold: (address) => leases.hold(address),
   });
   const gemini = createGeminiBackend({
     ...options,
@@ -193,8 +229,19 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     ...(options.geminiTimings === undefined ? {} : { timings: options.geminiTimings }),
   });
 
+  const chain = [local, cloud, gemini];
   const backends = life.own(
-    new BackendManager({ backends: [local, cloud, gemini], clock, log, policy: () => policyOf(options.settings()) }),
+    new BackendManager({
+      backends: {
+        list: () => chain,
+        find: (id) => (id.startsWith('pod:') ? cloud : undefined),
+        refresh: () => Promise.resolve(),
+        onDidChange: () => ({ dispose: () => undefined }),
+      },
+      clock,
+      log,
+      policy: () => policyOf(options.settings()),
+    }),
   );
   const leaseMs = options.jobLeaseMs ?? defaultJobLeaseMs;
   const store = late(async () =>

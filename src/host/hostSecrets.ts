@@ -1,5 +1,6 @@
 import type * as vscode from 'vscode';
 import { Emitter } from '../core/kernel/event.ts';
+import type { PodTokens } from '../core/fleet/agentToken.ts';
 import type { Lifetime } from '../core/kernel/lifetime.ts';
 import type { SecretId, Secrets } from '../core/kernel/ports.ts';
 
@@ -41,5 +42,15 @@ export function createHostSecrets(
     },
     set: async (id, value) => storage.store(storageKeys[id], value.trim()),
     remove: async (id) => storage.delete(storageKeys[id]),
+  };
+}
+
+/** The tokens of pods lie beside the keys. */
+export function createHostPodTokens(storage: vscode.SecretStorage): PodTokens {
+  const keyOf = (name: string): string => `podrelay.podToken.${name}`;
+  return {
+    get: async (name) => storage.get(keyOf(name)),
+    set: async (name, token) => storage.store(keyOf(name), token),
+    remove: async (name) => storage.delete(keyOf(name)),
   };
 }

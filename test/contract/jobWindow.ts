@@ -3,6 +3,7 @@ import path from 'node:path';
 import { createCore } from '../../src/core/createCore.ts';
 import type { Addresses, Core } from '../../src/core/createCore.ts';
 import type { JobOutcome } from '../../src/core/jobs/jobRunner.ts';
+import { memoryPodTokens } from '../../src/core/fleet/agentToken.ts';
 import { systemClock } from '../../src/core/kernel/clock.ts';
 import { Emitter } from '../../src/core/kernel/event.ts';
 import { Lifetime } from '../../src/core/kernel/lifetime.ts';
@@ -71,6 +72,7 @@ export function openWindow(place: WindowPlace, tell: (line: string) => void = ()
       settings: () => settings,
       addresses: place.addresses,
       secrets: { get: (id) => Promise.resolve(keys[id]), onDidChange: new Emitter<SecretId>().event },
+      podTokens: memoryPodTokens(),
       podId: () => place.podId,
       databaseFile: path.join(place.folder, 'store', 'podrelay.db'),
       network: () => ({ proxyUrl: undefined, noProxy: [], strictTls: true }),

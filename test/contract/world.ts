@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createCore } from '../../src/core/createCore.ts';
 import type { Core } from '../../src/core/createCore.ts';
+import { memoryPodTokens } from '../../src/core/fleet/agentToken.ts';
 import type { Consent, ConsentQuestion } from '../../src/core/gemini/consentQuestion.ts';
 import { systemClock } from '../../src/core/kernel/clock.ts';
 import { Emitter } from '../../src/core/kernel/event.ts';
@@ -86,6 +87,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       settings: () => world.settings,
       addresses: { ...sim.addresses, localComfyUrl: options.localComfyUrl ?? sim.addresses.localComfyUrl },
       secrets: { get: (id) => Promise.resolve(keys.get(id)), onDidChange: (listener) => changed.event(listener) },
+      podTokens: memoryPodTokens(),
       podId: () => world.podId,
       databaseFile: path.join(folder, 'store', 'podrelay.db'),
       network: () => ({ proxyUrl: undefined, noProxy: [], strictTls: true }),

@@ -1,6 +1,7 @@
 import type { ComfyClient } from '../comfy/comfyClient.ts';
 import { videoCostMicros } from '../fleet/podCost.ts';
 import type { PodService } from '../fleet/podService.ts';
+import type { Disposable } from '../kernel/event.ts';
 import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
 import { late } from '../kernel/late.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
@@ -23,6 +24,8 @@ export interface CloudBackendOptions {
   readonly readyTimeoutMs: () => number;
   readonly checkpoint: () => string | undefined;
   readonly hasKey: () => boolean;
+  /** The pod at that address is in use until the returned thing is disposed. */
+  readonly hold?: (address: string) => Disposable;
   /** Measured micro-dollars per hour of the configured pod and videos per hour; undefined = not measured yet. */
   readonly measured?: () => { readonly usdPerHourMicros: number; readonly videosPerHour: number } | undefined;
 }
@@ -95,24 +98,32 @@ export function createCloudBackend(options: CloudBackendOptions): Backend {
         },
         signal,
       );
-      const client = options.comfyAt(pods.address(podId));
-      const missing = await missingClasses(client, job.workflow, signal);
-      if (missing.length > 0) throw new Fault('mismatch', missing.join('; '), { delivered: 'no' });
-      const startedAt = clock.now();
-      const run = await runOnComfy(
-        { client, clock, log: options.log, newId: options.newId, checkpoint: options.checkpoint() },
-        job,
-        context,
-        signal,
-      );
-      const pod = pods.lastSeen?.pods.find((one) => one.id === podId);
-      return { ...run, ...podShare(pod, clock.now() - startedAt), dropped: [] };
+      const lease = options.hold?.(pods.address(podId));
+      try {
+        const client = options.comfyAt(pods.address(podId));
+        const missing = await missingClasses(client, job.workflow, signal);
+        if (missing.length > 0) throw new Fault('mismatch', missing.join('; '), { delivered: 'no' });
+        const startedAt = clock.now();
+        const run = await runOnComfy(
+          { client, clock, log: options.log, newId: options.newId, checkpoint: options.checkpoint() },
+          job,
+          context,
+          signal,
+        );
+        const pod = pods.lastSeen?.pods.find((one) => one.id === podId);
+        return { ...run, ...podShare(pod, clock.now() - startedAt), dropped: [] };
+      } finally {
+        lease?.dispose();
+      }
     },
     async resume(remote, job, context, signal) {
       const found = await findPod(pods, remote.address, clock, signal);
       if (found.is !== 'pod') return found;
       const client = options.comfyAt(remote.address);
-      const resumed = await resumeOnComfy({ ...options, client }, remote, job, context, signal);
+      const lease = options.hold?.(remote.address);
+      const resumed = await resumeOnComfy({ ...options, client }, remote, job, context, signal).finally(() =>
+        lease?.dispose(),
+      );
       if (resumed.is !== 'files') return resumed;
       const { files, ranMs } = resumed;
       return { is: 'result', result: { files, ...podShare(found.pod, ranMs), dropped: [] } };

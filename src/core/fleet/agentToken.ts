@@ -17,3 +17,13 @@ export function newPodToken(): string {
 export function tokenHash(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
+
+/** Tokens that end with the process, as the pods of the demo do. */
+export function memoryPodTokens(): PodTokens {
+  const tokens = new Map<string, string>();
+  return {
+    get: (name) => Promise.resolve(tokens.get(name)),
+    set: (name, token) => Promise.resolve(void tokens.set(name, token)),
+    remove: (name) => Promise.resolve(void tokens.delete(name)),
+  };
+}

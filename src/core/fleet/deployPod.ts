@@ -3,6 +3,8 @@ import type { Clock, Log } from '../kernel/ports.ts';
 import { podMarkVariable } from '../runpod/pod.ts';
 import type { Pod } from '../runpod/pod.ts';
 import type { CreatePodRequest } from '../runpod/runpodClient.ts';
+import { agentFields } from './agentFields.ts';
+import type { PodDoors } from './agentDoors.ts';
 import { stopPod, terminatePod } from './podActions.ts';
 import type { PodActionDeps } from './podActions.ts';
 import { usdText } from './rankGpus.ts';
@@ -48,6 +50,8 @@ export interface DeployDeps extends PodActionDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly records: PodRecords;
+  /** Without it, pods get a watchdog, but anyone may use their ComfyUI. */
+  readonly doors?: PodDoors;
   readonly newName: () => string;
   /** After a lost answer: how long the list is asked for the name before a pod of that name is taken for never made. */
   readonly adoptWithinMs: number;
@@ -75,12 +79,13 @@ export async function deployPod(deps: DeployDeps, request: DeployRequest, signal
   const name = deps.newName();
   const refused: { candidate: GpuCandidate; why: Fault }[] = [];
   const search: Search = { lost: false };
+  const tokenSha256 = await deps.doors?.make(name);
   await deps.records.intend({ name, requestedAtMs: deps.clock.now() });
   for (const candidate of request.candidates) {
     if (signal.aborted) break;
     let pod: Pod;
     try {
-      pod = await createOnce(deps, createRequest(name, candidate, request), search);
+      pod = await createOnce(deps, createRequest(name, candidate, request, tokenSha256), search);
     } catch (error) {
       const why = toFault(error);
       // What another GPU cannot cure ends the search. Only a proven 'no' may be forgotten.
@@ -211,9 +216,15 @@ function allRefused(request: DeployRequest, refused: Deployed['refused']): Fault
   });
 }
 
-export function createRequest(name: string, candidate: GpuCandidate, request: DeployRequest): CreatePodRequest {
+export function createRequest(
+  name: string,
+  candidate: GpuCandidate,
+  request: DeployRequest,
+  tokenSha256?: string,
+): CreatePodRequest {
   const { storage, dataCenterIds, minCudaVersion } = request;
-  const watchdog = watchdogFields(request.watchdog);
+  const beside =
+    tokenSha256 === undefined ? watchdogFields(request.watchdog) : agentFields(request.watchdog, tokenSha256);
   return {
     name,
     image: request.image,
@@ -231,7 +242,7 @@ export function createRequest(name: string, candidate: GpuCandidate, request: De
       : {}),
     // Only ComfyUI: the image's file browser and notebook have a published password or none.
     ports: ['8188/http'],
-    env: { ...request.env, ...watchdog.env, [podMarkVariable]: name },
-    args: watchdog.args,
+    env: { ...request.env, ...beside.env, [podMarkVariable]: name },
+    args: beside.args,
   };
 }

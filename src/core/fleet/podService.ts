@@ -11,6 +11,7 @@ import { isOurs } from '../runpod/pod.ts';
 import type { Pod } from '../runpod/pod.ts';
 import type { RunpodClient } from '../runpod/runpodClient.ts';
 import { Answers, askAgain } from './answers.ts';
+import type { PodDoors } from './agentDoors.ts';
 import type { ComfyProbe } from './comfyProbe.ts';
 import type { DeployDeps, DeployRequest, Deployed, PodRecords } from './deployPod.ts';
 import { isActive } from './podFilter.ts';
@@ -46,6 +47,8 @@ export interface PodServiceOptions {
   readonly records: PodRecords;
   readonly probe: ComfyProbe;
   readonly proxyTemplate: string;
+  /** Of the pods that we deploy; without it they are open. */
+  readonly doors?: PodDoors;
   readonly timings?: PodTimings;
 }
 
@@ -94,7 +97,8 @@ export class PodService implements Disposable {
     const { client, clock, log, records, probe, proxyTemplate } = options;
     const timings = options.timings ?? defaultPodTimings;
     const life = this.#life.signal;
-    this.#deps = { client, clock, log, records, probe, proxyTemplate, newName: newPodName, life, ...timings };
+    const doors = options.doors === undefined ? {} : { doors: options.doors };
+    this.#deps = { client, clock, log, records, probe, proxyTemplate, newName: newPodName, life, ...doors, ...timings };
     this.#waits = new SharedWaits(life);
     this.#pods = unknown(clock.now());
   }
@@ -132,6 +136,12 @@ export class PodService implements Disposable {
   /** Where a pod's ComfyUI, or another HTTP port of it, is reached; without a trailing slash. */
   address(podId: string, port = comfyPort): string {
     return proxyAddress(this.#options.proxyTemplate, podId, port);
+  }
+
+  /** The same for a browser, with what opens the pod's door in it: not to be shown or logged. */
+  async link(podId: string, port = comfyPort): Promise<string> {
+    const address = this.address(podId, port);
+    return (await this.#options.doors?.link(podId, address)) ?? address;
   }
 
   logs(...args: Parameters<RunpodClient['streamLogs']>): ReturnType<RunpodClient['streamLogs']> {

@@ -92,7 +92,7 @@ async function tellReady(services: DeployServices, deployed: Deployed & ReadyPod
   const use = vscode.l10n.t('Use It for Jobs');
   const act = async (): Promise<void> => {
     const chosen = await vscode.window.showInformationMessage(text + jobs, open, ...(isFirst ? [] : [use]));
-    if (chosen === open) await openInBrowser(pods.address(pod.id));
+    if (chosen === open) await openInBrowser(await pods.link(pod.id));
     if (chosen === use) await chooseForJobs(pod.id);
   };
   return act();

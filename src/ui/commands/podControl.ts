@@ -44,7 +44,7 @@ export async function startPod(services: PodControlServices, arg: unknown, signa
   const pod = pods.lastSeen?.pods.find(({ id }) => id === chosen.id) ?? chosen;
   const text = vscode.l10n.t('PodRelay: {0} runs and costs {1}.', pod.name, formatUsdPerHour(pod.usdPerHourMicros));
   const open = vscode.l10n.t('Open ComfyUI');
-  void offer(text, isRunningComfy(pod) ? [open] : [], () => openInBrowser(pods.address(pod.id)));
+  void offer(text, isRunningComfy(pod) ? [open] : [], async () => openInBrowser(await pods.link(pod.id)));
 }
 
 /** Allocation, container, ComfyUI: a share of the bar each. How long it will take, nobody can say. */

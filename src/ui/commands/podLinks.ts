@@ -21,7 +21,7 @@ export async function openPodComfy(
   const title = vscode.l10n.t('Open the ComfyUI of which pod?');
   const none = 'No pod with ComfyUI runs';
   const pod = await choosePod(services, arg, { title, fits: isRunningComfy, none }, signal);
-  await openInBrowser(services.pods.address(pod.id, typeof port === 'number' ? port : comfyPort));
+  await openInBrowser(await services.pods.link(pod.id, typeof port === 'number' ? port : comfyPort));
 }
 
 export async function openPodConsole(services: PodLinkServices, arg: unknown, signal: AbortSignal): Promise<void> {
