@@ -10,6 +10,10 @@ export interface ProfileTraits {
   canonicalPromptIds: boolean;
   unknownClassError: 'invalid_prompt' | 'missing_node_type';
   reportsCycles: boolean;
+  /** A refused value of a list stands in quotes, whatever it is. */
+  quotesRefusedValues: boolean;
+  /** Lists in the newer form (`COMBO`) bind as those in the older one do. */
+  checksNewLists: boolean;
   stampsCreateTime: boolean;
   /** Bug of 0.8.0: a cached run without `client_id` has no outputs in history (fixed by PR #14939). */
   losesCachedOutputsWithoutClient: boolean;
@@ -34,6 +38,8 @@ const OLD: ProfileTraits = {
   canonicalPromptIds: false,
   unknownClassError: 'invalid_prompt',
   reportsCycles: false,
+  quotesRefusedValues: true,
+  checksNewLists: false,
   stampsCreateTime: false,
   losesCachedOutputsWithoutClient: false,
   refusesCrossSite: false,
@@ -53,6 +59,7 @@ const OLD: ProfileTraits = {
 const MIDDLE: ProfileTraits = {
   ...OLD,
   profile: '0.8.0',
+  checksNewLists: true,
   jobs: 'read',
   stampsCreateTime: true,
   losesCachedOutputsWithoutClient: true,
@@ -70,6 +77,7 @@ const NEW: ProfileTraits = {
   canonicalPromptIds: true,
   unknownClassError: 'missing_node_type',
   reportsCycles: true,
+  quotesRefusedValues: false,
   losesCachedOutputsWithoutClient: false,
   refusesCrossSite: true,
   listPromptFails: true,

@@ -58,7 +58,12 @@ function isTruthy(value: Json): boolean {
   return true;
 }
 
-function pyType(value: Json): string {
+/** Name of a value's Python type. */
+export function pyType(value: Json): string {
   if (value === null) return 'NoneType';
+  if (typeof value === 'boolean') return 'bool';
+  if (typeof value === 'string') return 'str';
+  if (typeof value === 'bigint') return 'int';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int' : 'float';
   return Array.isArray(value) ? 'list' : 'dict';
 }

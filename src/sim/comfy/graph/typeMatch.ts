@@ -1,4 +1,5 @@
 import type { InputSpec } from '../nodes/nodeType.ts';
+import { pyRepr } from '../pyJson.ts';
 
 /** Whether an output of type `received` may be linked to an input of this spec: equal, overlapping lists, or `*`. */
 export function fits(received: string, spec: InputSpec): boolean {
@@ -11,7 +12,7 @@ export function fits(received: string, spec: InputSpec): boolean {
 
 /** An input type as it appears in messages. */
 export function typeText(spec: InputSpec): string {
-  return typeof spec[0] === 'string' ? spec[0] : JSON.stringify(spec[0]);
+  return typeof spec[0] === 'string' ? spec[0] : pyRepr([...spec[0]]);
 }
 
 function splitTypes(type: string): string[] {

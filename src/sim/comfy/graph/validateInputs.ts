@@ -1,8 +1,9 @@
 import type { FileStore } from '../files/fileStore.ts';
+import type { ProfileTraits } from '../profile.ts';
 import type { InputSpec, Lists, NodeFacts, NodeType } from '../nodes/nodeType.ts';
 import { isObject, pyRepr, pyStr, type Json, type JsonObject } from '../pyJson.ts';
-import { coerce, ConversionError } from './coerce.ts';
-import type { Graph } from './graph.ts';
+import { coerce, ConversionError, pyType } from './coerce.ts';
+import { isLink, type Graph } from './graph.ts';
 import { promptError, ValidationCrash, type PromptError } from './promptError.ts';
 import { fits, typeText } from './typeMatch.ts';
 
@@ -30,9 +31,10 @@ export class InputValidator {
   }
 
   /** Throws ValidationCrash where Python's own code would raise. */
-  validate(id: string): Verdict {
+  validate(id: string, visiting: readonly string[] = []): Verdict {
     const known = this.verdicts.get(id);
     if (known) return known;
+    if (visiting.includes(id)) return this.#cycle([...visiting.slice(visiting.indexOf(id)), id]);
     const node = this.#graph[id];
     if (node === undefined) throw new ValidationCrash('KeyError', pyRepr(id));
     const inputs = node.inputs;
@@ -47,7 +49,7 @@ export class InputValidator {
         if (required)
           errors.push(promptError('required_input_missing', 'Required input is missing', name, { input_name: name }));
       } else if (Array.isArray(value)) {
-        const verdict = this.#link(name, spec, value);
+        const verdict = this.#link(name, spec, value, [...visiting, id]);
         if (verdict === false) valid = false;
         else if (verdict !== true) errors.push(verdict);
       } else {
@@ -56,13 +58,15 @@ export class InputValidator {
       }
     }
     errors.push(...this.#ownCheck(type, inputs));
-    const verdict = { valid: valid && errors.length === 0, errors };
+    // A cycle through this node may have been told already.
+    const told = this.verdicts.get(id)?.errors ?? [];
+    const verdict = { valid: valid && errors.length + told.length === 0, errors: [...told, ...errors] };
     this.verdicts.set(id, verdict);
     return verdict;
   }
 
   /** true: fine; false: something upstream is not, and says so itself; else this input's error. */
-  #link(name: string, spec: InputSpec, value: Json[]): boolean | PromptError {
+  #link(name: string, spec: InputSpec, value: Json[], visiting: readonly string[]): boolean | PromptError {
     if (value.length !== 2) {
       return promptError(
         'bad_linked_input',
@@ -89,7 +93,7 @@ export class InputValidator {
       );
     }
     try {
-      return this.validate(source).valid;
+      return this.validate(source, visiting).valid;
     } catch (crash) {
       if (!(crash instanceof ValidationCrash)) throw crash;
       this.verdicts.set(source, { valid: false, errors: [innerCrash(name, spec, value, crash)] });
@@ -113,14 +117,35 @@ export class InputValidator {
       );
     }
     if (type.check?.inputs.includes(name)) return undefined;
-    return outOfRange(name, spec, value) ?? notInList(name, spec, value);
+    return outOfRange(name, spec, value) ?? notInList(name, spec, value, this.#lists.traits);
   }
 
+  /** `path` is closed: its first node is also its last. Versions that do not report cycles only find them invalid. */
+  #cycle(path: readonly string[]): Verdict {
+    if (!this.#lists.traits.reportsCycles) return { valid: false, errors: [] };
+    const nodes = [...new Set(path)];
+    const details = path.map((id) => `${id} (${this.#graph[id]?.class_type ?? ''})`).join(' -> ');
+    for (const id of nodes) {
+      const extra = { node_id: id, cycle_nodes: nodes };
+      const error = promptError('dependency_cycle', 'Dependency cycle detected', details, extra);
+      this.verdicts.set(id, { valid: false, errors: [error] });
+    }
+    return { valid: false, errors: [] };
+  }
+
+  /** A check is a Python function: it fails as one does when an argument is missing or is no text. */
   #ownCheck(type: NodeType, inputs: JsonObject): PromptError[] {
     const errors: PromptError[] = [];
     for (const name of type.check?.inputs ?? []) {
       const value = inputs[name];
-      if (value === undefined || Array.isArray(value)) continue;
+      if (value === undefined) {
+        const missing = `${type.name}.VALIDATE_INPUTS() missing 1 required positional argument: '${name}'`;
+        throw new ValidationCrash('TypeError', missing);
+      }
+      if (typeof value !== 'string') {
+        const type = isLink(value) ? 'NoneType' : pyType(value);
+        throw new ValidationCrash('AttributeError', `'${type}' object has no attribute 'endswith'`);
+      }
       const reason = type.check?.refuse(name, value, this.#files);
       if (reason !== undefined) {
         errors.push(
@@ -167,21 +192,35 @@ function outOfRange(name: string, spec: InputSpec, value: Json): PromptError | u
   if (typeof value !== 'number' && typeof value !== 'bigint') return undefined;
   const { min, max } = spec[1] ?? {};
   const extra = { input_name: name, input_config: configOf(spec), received_value: value };
+  // Python writes a whole FLOAT with its point.
+  const number = (of: number | bigint): string => (spec[0] === 'FLOAT' && Number.isInteger(of) ? `${of}.0` : `${of}`);
   if ((typeof min === 'number' || typeof min === 'bigint') && value < min) {
-    return promptError('value_smaller_than_min', `Value ${value} smaller than min of ${min}`, name, extra);
+    return promptError(
+      'value_smaller_than_min',
+      `Value ${number(value)} smaller than min of ${number(min)}`,
+      name,
+      extra,
+    );
   }
   if ((typeof max === 'number' || typeof max === 'bigint') && value > max) {
-    return promptError('value_bigger_than_max', `Value ${value} bigger than max of ${max}`, name, extra);
+    return promptError(
+      'value_bigger_than_max',
+      `Value ${number(value)} bigger than max of ${number(max)}`,
+      name,
+      extra,
+    );
   }
   return undefined;
 }
 
-function notInList(name: string, spec: InputSpec, value: Json): PromptError | undefined {
+function notInList(name: string, spec: InputSpec, value: Json, traits: ProfileTraits): PromptError | undefined {
+  if (typeof spec[0] === 'string' && !traits.checksNewLists) return undefined;
   const options = optionsOf(spec);
   if (options === undefined || options.includes(value)) return undefined;
   const isLong = options.length > SHOWN_OPTIONS;
   const list = isLong ? `(list of length ${options.length})` : pyRepr([...options]);
-  return promptError('value_not_in_list', 'Value not in list', `${name}: '${pyStr(value)}' not in ${list}`, {
+  const shown = traits.quotesRefusedValues ? `'${pyStr(value)}'` : pyRepr(value);
+  return promptError('value_not_in_list', 'Value not in list', `${name}: ${shown} not in ${list}`, {
     input_name: name,
     input_config: isLong ? null : configOf(spec),
     received_value: value,

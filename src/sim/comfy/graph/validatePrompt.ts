@@ -1,7 +1,7 @@
 import type { FileStore } from '../files/fileStore.ts';
 import type { Lists, NodeType } from '../nodes/nodeType.ts';
-import { isObject, pyStr, type Json, type JsonObject } from '../pyJson.ts';
-import { sourcesOf, type Graph } from './graph.ts';
+import { isObject, pyStr, type Json } from '../pyJson.ts';
+import { type Graph } from './graph.ts';
 import { promptError, ServerTrouble, ValidationCrash, type NodeErrors, type PromptError } from './promptError.ts';
 import { InputValidator, VALIDATION_TRACEBACK } from './validateInputs.ts';
 
@@ -47,11 +47,6 @@ function validateOutputs(graph: Graph, outputIds: string[], world: ValidationWor
   const messages: string[] = [];
   const nodeErrors: Record<string, NodeErrors> = {};
   for (const id of outputIds) {
-    const cycle = findCycle(graph, id);
-    if (cycle) {
-      if (world.lists.traits.reportsCycles) addCycle(nodeErrors, graph, cycle, id, messages);
-      continue;
-    }
     let errors: PromptError[];
     try {
       const verdict = validator.validate(id);
@@ -130,40 +125,4 @@ function outputCrash(crash: ValidationCrash): PromptError {
 
 function entryOf(all: Record<string, NodeErrors>, graph: Graph, id: string, errors: PromptError[]): NodeErrors {
   return (all[id] ??= { errors, dependent_outputs: [], class_type: graph[id]?.class_type ?? '' });
-}
-
-function addCycle(
-  all: Record<string, NodeErrors>,
-  graph: Graph,
-  cycle: string[],
-  outputId: string,
-  messages: string[],
-): void {
-  const id = cycle[0] ?? outputId;
-  const details = cycle.map((nodeId) => `${nodeId} (${graph[nodeId]?.class_type ?? ''})`).join(' -> ');
-  const extra: JsonObject = { node_id: id, cycle_nodes: cycle };
-  const error = promptError('dependency_cycle', 'Dependency cycle detected', details, extra);
-  messages.push(`${error.message}: ${details}`);
-  entryOf(all, graph, id, [error]).dependent_outputs.push(outputId);
-}
-
-/** The first cycle upstream of `start`, closed (`[2, 1, 2]`); undefined when there is none. */
-function findCycle(graph: Graph, start: string): string[] | undefined {
-  const done = new Set<string>();
-  const path: string[] = [];
-  const visit = (id: string): string[] | undefined => {
-    const at = path.indexOf(id);
-    if (at >= 0) return [...path.slice(at), id];
-    const node = graph[id];
-    if (node === undefined || done.has(id)) return undefined;
-    path.push(id);
-    for (const source of sourcesOf(node)) {
-      const cycle = visit(source);
-      if (cycle) return cycle;
-    }
-    path.pop();
-    done.add(id);
-    return undefined;
-  };
-  return visit(start);
 }

@@ -36,7 +36,8 @@ const loadImage: NodeType = {
   check: {
     inputs: ['image'],
     refuse: (_input, value, files) =>
-      typeof value === 'string' && fileNamed(value, files) !== undefined
+      // An empty name is the input folder itself, which exists.
+      value === '' || (typeof value === 'string' && fileNamed(value, files) !== undefined)
         ? undefined
         : `Invalid image file: ${typeof value === 'string' ? value : JSON.stringify(value)}`,
   },
@@ -46,6 +47,7 @@ const loadImage: NodeType = {
   },
   run: (inputs, context) => {
     const name = inputs.text('image');
+    if (name === '') throw new NodeError('IsADirectoryError', "[Errno 21] Is a directory: '/ComfyUI/input'");
     const file = fileNamed(name, context.files);
     if (file === undefined) throw new NodeError('FileNotFoundError', `No such file or directory: '${name}'`);
     try {
