@@ -1,4 +1,4 @@
-import type { Tier } from '../src/core/backends/backend.ts';
+import { tiers } from '../src/core/backends/backend.ts';
 import { Fault } from '../src/core/kernel/fault.ts';
 import { known, unknown } from '../src/core/kernel/observed.ts';
 import { afterFault, closedBreaker } from '../src/core/routing/breaker.ts';
@@ -12,12 +12,11 @@ const decisions = 20_000;
 export const routing: Bench = {
   name: 'routing',
   measure() {
-    // More backends than the product has: the router does not care what they are called.
-    const ids = Array.from({ length: count }, (_, index) => `backend-${String(index)}` as Tier);
+    const ids = Array.from({ length: count }, (_, index) => `backend-${String(index)}`);
     const samples: number[] = [];
     for (let decision = 0; decision < decisions; decision++) {
       const candidates = ids.map((id, index) => candidate(id, index + decision));
-      const policy = { priority: ids, localOnly: false, preferred: ids[decision % count]! };
+      const policy = { priority: tiers, localOnly: false, preferred: ids[decision % count]! };
       const startedAt = performance.now();
       const { use, refused } = route(candidates, policy);
       samples.push(performance.now() - startedAt);
@@ -32,10 +31,12 @@ export const routing: Bench = {
 };
 
 /** One in five has a shut door, one in five is known to be ill, and of one in five nothing is known. */
-function candidate(id: Tier, index: number): Candidate {
+function candidate(id: string, index: number): Candidate {
   const refusedFault = new Fault('unreachable', 'Connection refused', { delivered: 'no' });
   return {
     id,
+    tier: tiers[index % tiers.length]!,
+    load: { jobs: index % 3, depth: 2 },
     ready: index % 7 === 0 ? { ok: false, why: 'Switched off' } : { ok: true },
     health:
       index % 5 === 0

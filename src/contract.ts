@@ -87,6 +87,7 @@ export const rowTokens = [
   'backend',
   'on',
   'switchedOff',
+  'member',
   'only',
   'preferred',
   'browsable',

@@ -229,8 +229,19 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     ...(options.geminiTimings === undefined ? {} : { timings: options.geminiTimings }),
   });
 
+  const chain = [local, cloud, gemini];
   const backends = life.own(
-    new BackendManager({ backends: [local, cloud, gemini], clock, log, policy: () => policyOf(options.settings()) }),
+    new BackendManager({
+      backends: {
+        list: () => chain,
+        find: (id) => (id.startsWith('pod:') ? cloud : undefined),
+        refresh: () => Promise.resolve(),
+        onDidChange: () => ({ dispose: () => undefined }),
+      },
+      clock,
+      log,
+      policy: () => policyOf(options.settings()),
+    }),
   );
   const leaseMs = options.jobLeaseMs ?? defaultJobLeaseMs;
   const store = late(async () =>

@@ -8,6 +8,11 @@ function isHttpUrl(value: string): boolean {
   return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
 }
 
+/** A tier, or one pod or endpoint. */
+function isBackendName(value: string): boolean {
+  return value === 'none' || (tiers as readonly string[]).includes(value) || /^(pod|endpoint):[\w-]+$/.test(value);
+}
+
 /**
  * Every setting, with its default. Keys are the manifest's names without the prefix `podrelay.`; the manifest test holds
  * both to each other.
@@ -16,8 +21,8 @@ export const settingRules = {
   'local.enabled': flag(true),
   'local.url': text('http://127.0.0.1:8188', (value) => value === '' || isHttpUrl(value), 'not an http(s) address'),
   'routing.priority': listOf(tiers),
-  'routing.forced': oneOf(['none', ...tiers], 'none'),
-  'routing.preferred': oneOf(['none', ...tiers], 'none'),
+  'routing.forced': text('none', isBackendName, 'no backend'),
+  'routing.preferred': text('none', isBackendName, 'no backend'),
   'cloud.enabled': flag(true),
   'cloud.podId': text('', (value) => /^[a-z0-9]*$/i.test(value), 'not a pod id'),
   'cloud.autoStart': flag(true),

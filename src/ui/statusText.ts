@@ -9,7 +9,7 @@ export interface StatusSnapshot {
   /** In order of priority. */
   readonly statuses: readonly BackendStatus[];
   /** The backend that gets the next job. */
-  readonly selected: Tier | undefined;
+  readonly selected: string | undefined;
   readonly demo: boolean;
   readonly trusted: boolean;
   /** Micro-dollars per hour of all pods that cost money now; undefined = not known. */
@@ -36,8 +36,9 @@ const tierIcons: Readonly<Record<Tier, string>> = { local: 'vm-running', cloud: 
 export function statusText(snapshot: StatusSnapshot): StatusText {
   const { selected, demo, runningUsdPerHourMicros: rate } = snapshot;
   const perHour = `${usd(rate)}/h`;
-  const name = selected ?? 'no backend';
-  const icon = selected === undefined ? 'error' : tierIcons[selected];
+  const tier = snapshot.statuses.find(({ backend }) => backend.id === selected)?.backend.tier;
+  const name = tier ?? 'no backend';
+  const icon = tier === undefined ? 'error' : tierIcons[tier];
   const today = snapshot.spent !== undefined && snapshot.spent.day > 0 && `${usd(snapshot.spent.day)} today`;
   const words = dotted(demo && 'Demo', name, perHour, today);
   return {
@@ -112,9 +113,9 @@ export function progressText(running: readonly RunningJob[]): ProgressText | und
   const fractions = running.map(({ progress }) => progress.fraction).filter((one) => one !== undefined);
   const mean = fractions.reduce((sum, one) => sum + one, 0) / running.length;
   const at = fractions.length === 0 ? (running.length === 1 ? first.progress.phase : '') : percent(mean);
-  const lines = running.map(({ label, backend, progress }) => {
+  const lines = running.map(({ label, backendLabel, progress }) => {
     const { phase, fraction, node } = progress;
-    const where = dotted(backend, phase, fraction !== undefined && percent(fraction), node);
+    const where = dotted(backendLabel, phase, fraction !== undefined && percent(fraction), node);
     return `| ${plainMarkdown(label)} | ${plainMarkdown(where)} |`;
   });
   const preview = running.findLast(({ progress }) => progress.preview !== undefined)?.progress.preview;

@@ -23,12 +23,12 @@ describe('Backend manager', () => {
   const backend = (id: Tier): Backend =>
     world.core.backends.statuses().find((status) => status.backend.id === id)!.backend;
   const check = (id: Tier) => world.core.backends.check(id, world.signal);
-  const selectAfterChecks = async (): Promise<Tier | undefined> => {
+  const selectAfterChecks = async (): Promise<string | undefined> => {
     await world.core.backends.checkAll(world.signal);
     return world.core.backends.selected();
   };
   /** An operation that fails on the named backends in a way that another may not, and says where it ran. */
-  const execute = (failingOn: readonly Tier[] = []) =>
+  const execute = (failingOn: readonly string[] = []) =>
     world.core.backends.executeWithFallback(
       anyJob,
       async ({ id }, signal) => {

@@ -79,7 +79,7 @@ describe('the story', function () {
     await workbench.page.waitForTimeout(1_500);
     await workbench.screenshot('story-04-pod-starts');
     await workbench.until('a second picture', () => pictures().length >= 2, 90_000);
-    const toast = await workbench.notification(/made on cloud/);
+    const toast = await workbench.notification(/made on RunPod pod/);
     assert.match(await toast.innerText(), /local (failed|was skipped): Connection refused/);
     assert.match(await toast.innerText(), /\$/);
     await workbench.until('a running cost', async () =>
@@ -87,7 +87,7 @@ describe('the story', function () {
     );
     await workbench.page.waitForTimeout(2_500);
     await workbench.screenshot('story-05-pod');
-    await workbench.answerNotification(/made on cloud/, 'Show Costs');
+    await workbench.answerNotification(/made on RunPod pod/, 'Show Costs');
     await workbench.page.waitForTimeout(2_000);
     await workbench.screenshot('story-06-costs');
   });

@@ -21,7 +21,7 @@ const healthy: Health = {
 const refused: Health = { state: 'unhealthy', why: 'Connection refused', fault: new Fault('unreachable', 'refused') };
 
 function status(id: Tier, change: Partial<BackendStatus> = {}): BackendStatus {
-  const backend = { id, label: `The ${id}` } as Backend;
+  const backend = { id, tier: id, label: `The ${id}` } as Backend;
   return {
     backend,
     ready: { ok: true },

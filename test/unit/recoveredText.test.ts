@@ -11,7 +11,7 @@ function done(label: string, ...paths: readonly string[]): RecoveredJob {
   return {
     request: request(label),
     state: 'done',
-    outcome: { request: request(label), backend: 'local', outputs, ...cost, ...rest },
+    outcome: { request: request(label), backend: 'local', tier: 'local', backendLabel: 'Local ComfyUI', outputs, ...cost, ...rest },
   };
 }
 

@@ -9,7 +9,7 @@ const healthy: Health = { state: 'healthy', why: 'answers' };
 const unhealthy: Health = { state: 'unhealthy', why: 'Connection refused' };
 
 function candidate(id: Tier, change: Partial<Candidate> = {}): Candidate {
-  return { id, ready: { ok: true }, health: known(healthy, 0), breaker: closedBreaker, ...change };
+  return { id, tier: id, ready: { ok: true }, health: known(healthy, 0), breaker: closedBreaker, ...change };
 }
 
 const all = [candidate('local'), candidate('cloud'), candidate('gemini')];

@@ -3,7 +3,7 @@ import type { Workflow } from '../comfy/workflow.ts';
 import type { RemoteRun } from '../store/jobStore.ts';
 
 export const tiers = ['local', 'cloud', 'gemini'] as const;
-/** Also the id of the backend: this version has one backend a tier. */
+/** What a person ranks. A tier may have several backends. */
 export type Tier = (typeof tiers)[number];
 
 /** What a person asked for, ready to run. */
@@ -87,9 +87,27 @@ export type Resumed =
   /** Nobody can say now; a sentence. */
   | { readonly is: 'later'; readonly why: string };
 
+/** What is known of a backend without asking it. */
+export type Standing = 'ready' | 'unknown' | 'starting' | 'stopped';
+
+/** What a job costs: nothing, a share of a pod's time (which that pod's account holds in full), or its own price. */
+export type Billing = 'free' | 'podTime' | 'job';
+
 export interface Backend {
-  readonly id: Tier;
+  /** 'local', 'cloud' (the configured pod), 'gemini', 'pod:<pod id>', 'endpoint:<endpoint id>'. */
+  readonly id: string;
+  readonly tier: Tier;
+  /** For a person: 'RunPod pod podrelay-x'. */
   readonly label: string;
+  /** Within its tier: 'podrelay-x'. Absent = there is but one such. */
+  readonly name?: string;
+  readonly billing: Billing;
+  /** Jobs that it holds at once at best: more than one, so that its GPU does not wait for a download. */
+  readonly depth: number;
+  /** Another id that means this backend now: of the pod that is the configured one. */
+  readonly alias?: () => string | undefined;
+  /** Asked at every decision: costs nothing. Absent = as its health says. */
+  readonly standing?: () => Standing;
   /** False = switched off or not configured: `why` says which. Asked before anything else; costs nothing. */
   ready(): { readonly ok: true } | { readonly ok: false; readonly why: string };
   /** Cheap, at most 5 s; never starts a pod, never spends. */

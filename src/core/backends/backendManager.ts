@@ -7,9 +7,10 @@ import type { Observed } from '../kernel/observed.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import { afterFault, afterSuccess, closedBreaker, lookAt } from '../routing/breaker.ts';
 import type { Breaker } from '../routing/breaker.ts';
-import { route } from '../routing/route.ts';
+import { isNamed, route } from '../routing/route.ts';
 import type { Candidate, Route, RoutePolicy } from '../routing/route.ts';
 import type { Backend, Health, Tier } from './backend.ts';
+import type { BackendSource } from './backendSource.ts';
 
 export interface BackendStatus {
   readonly backend: Backend;
@@ -20,7 +21,10 @@ export interface BackendStatus {
 }
 
 export interface Attempt {
-  readonly backend: Tier;
+  /** Id of the backend. */
+  readonly backend: string;
+  /** As a person knows it. */
+  readonly label: string;
   readonly outcome: 'done' | 'failed' | 'refused';
   /** Why it failed or was passed over. */
   readonly why?: string;
@@ -30,7 +34,8 @@ export interface Attempt {
 
 export interface Execution<T> {
   readonly value: T;
-  readonly backend: Tier;
+  /** Id of the backend. */
+  readonly backend: string;
   readonly ms: number;
   readonly attempts: readonly Attempt[];
 }
@@ -47,18 +52,20 @@ export class JobFault extends Fault {
 /** Every backend failed or was refused; the message names each with its reason. */
 export class AllBackendsFailed extends JobFault {
   constructor(attempts: readonly Attempt[], last: Fault | undefined) {
-    const reasons = attempts.map((attempt) => `${attempt.backend}: ${attempt.why ?? 'unknown'}`).join('; ');
+    const reasons = attempts.map((attempt) => `${attempt.label}: ${attempt.why ?? 'unknown'}`).join('; ');
     const message = `No backend could do it (${reasons})`;
     super(attempts, last?.kind ?? 'unavailable', message, last?.facts ?? {}, { cause: last });
   }
 }
 
 export interface BackendManagerOptions {
-  readonly backends: readonly Backend[];
+  readonly backends: BackendSource;
   readonly clock: Clock;
   readonly log: Log;
   /** Read at every decision: settings change while we run. */
   readonly policy: () => Omit<RoutePolicy, 'localOnly'>;
+  /** How long a job takes on a backend, in ms; undefined = not measured. */
+  readonly typicalMs?: (backend: string) => number | undefined;
 }
 
 /** A health check ends after 5 s (design, 4). */
@@ -66,30 +73,35 @@ const healthTimeoutMs = 5_000;
 /** Older observations decide nothing. */
 const healthFreshMs = 30_000;
 
-/** Health, doors and the chain of backends. */
+/** Health, doors and the chain of backends, which come and go. What is known of one is kept as long as it is there. */
 export class BackendManager implements Disposable {
   readonly #options: BackendManagerOptions;
-  readonly #entries: ReadonlyMap<Tier, Entry>;
-  readonly #changed = new Emitter<Tier>();
+  #entries: ReadonlyMap<string, Entry> = new Map();
+  readonly #changed = new Emitter<string>();
+  readonly #listening: Disposable;
+  /** What listeners know to be there. */
+  #told: ReadonlyMap<string, Entry>;
 
   constructor(options: BackendManagerOptions) {
     this.#options = options;
-    const since = options.clock.now();
-    this.#entries = new Map(
-      options.backends.map((backend) => [
-        backend.id,
-        { backend, health: unknown(since), breaker: closedBreaker, check: undefined },
-      ]),
-    );
+    this.#told = this.#current();
+    this.#listening = options.backends.onDidChange(() => {
+      const before = this.#told;
+      this.#told = this.#current();
+      for (const id of new Set([...before.keys(), ...this.#told.keys()])) {
+        if (before.get(id) !== this.#told.get(id)) this.#changed.fire(id);
+      }
+    });
   }
 
-  readonly onDidChange: Event<Tier> = (listener) => this.#changed.event(listener);
+  /** With the id of a backend that changed, came or went. */
+  readonly onDidChange: Event<string> = (listener) => this.#changed.event(listener);
 
   /** A snapshot of every backend, at once; in order of priority. */
   statuses(): readonly BackendStatus[] {
     const { priority } = this.#options.policy();
-    const place = (id: Tier): number => (priority.includes(id) ? priority.indexOf(id) : priority.length);
-    return [...this.#entries.values()]
+    const place = (tier: Tier): number => (priority.includes(tier) ? priority.indexOf(tier) : priority.length);
+    return [...this.#current().values()]
       .map(({ backend, health, breaker, check }) => ({
         backend,
         ready: backend.ready(),
@@ -97,32 +109,35 @@ export class BackendManager implements Disposable {
         breaker,
         checking: check !== undefined,
       }))
-      .sort((a, b) => place(a.backend.id) - place(b.backend.id));
+      .sort((a, b) => place(a.backend.tier) - place(b.backend.tier));
   }
 
-  /** Checks all backends in parallel; overlapping checks of one backend share an answer. */
-  async checkAll(signal: AbortSignal): Promise<readonly BackendStatus[]> {
-    await Promise.all([...this.#entries.keys()].map((id) => this.check(id, signal)));
+  /** By its id or alias; one that a job on record was sent to may be no longer listed. */
+  find(id: string): Backend | undefined {
+    const listed = [...this.#current().values()].find(({ backend }) => backend.id === id || backend.alias?.() === id);
+    return listed?.backend ?? this.#options.backends.find(id);
+  }
+
+  /** Checks all backends, or those of one tier, in parallel; overlapping checks of one backend share an answer. */
+  async checkAll(signal: AbortSignal, tier?: Tier): Promise<readonly BackendStatus[]> {
+    const chosen = this.#named(tier);
+    await Promise.all(chosen.map(async (entry) => this.#check(entry, signal)));
     return this.statuses();
   }
 
-  async check(id: Tier, signal: AbortSignal): Promise<Health> {
-    const entry = this.#entry(id);
-    entry.check ??= this.#probe(entry, signal).finally(() => {
-      entry.check = undefined;
-      this.#changed.fire(id);
-    });
-    this.#changed.fire(id);
-    return entry.check;
+  async check(id: string, signal: AbortSignal): Promise<Health> {
+    const entry = this.#current().get(id);
+    if (entry === undefined) throw new Fault('bug', `No backend '${id}'`);
+    return this.#check(entry, signal);
   }
 
-  /** Keys, credit or settings changed: doors that waited for that are opened. */
-  reset(id: Tier): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return;
-    entry.breaker = closedBreaker;
-    entry.health = unknown(this.#options.clock.now());
-    this.#changed.fire(id);
+  /** Keys, credit or settings changed: doors that waited for that are opened. Of one backend, or of all of a tier. */
+  reset(name: string): void {
+    for (const entry of this.#named(name)) {
+      entry.breaker = closedBreaker;
+      entry.health = unknown(this.#options.clock.now());
+      this.#changed.fire(entry.backend.id);
+    }
   }
 
   /** Which backends would be tried now, in which order, and why not the others. */
@@ -131,7 +146,7 @@ export class BackendManager implements Disposable {
   }
 
   /** The backend that would get the next job. */
-  selected(): Tier | undefined {
+  selected(): string | undefined {
     return this.route(false).use[0];
   }
 
@@ -147,50 +162,125 @@ export class BackendManager implements Disposable {
   ): Promise<Execution<T>> {
     const { clock, log } = this.#options;
     const startedAt = clock.now();
-    const { use, refused, failOpen } = this.route(job.localOnly);
-    const attempts: Attempt[] = refused.map(({ id, why }) => ({ backend: id, outcome: 'refused', why, ms: 0 }));
-    if (failOpen !== undefined) log.warn(`Every backend is out: trying ${failOpen}, whose next check is nearest`);
+    const attempts: Attempt[] = [];
     let last: Fault | undefined;
-    for (const id of use) {
-      const entry = this.#entry(id);
-      const attemptAt = clock.now();
+    for (let isRefreshed = job.localOnly; ;) {
       throwIfAborted(signal);
+      const decision = this.route(job.localOnly);
+      const entry = this.#entries.get(decision.use.find((id) => !isOver(id, attempts)) ?? '');
+      if (!isRefreshed && entry?.backend.tier !== 'local') {
+        // Just before a job leaves this machine, and not sooner, it is asked what there is elsewhere.
+        await this.#options.backends.refresh(signal);
+        isRefreshed = true;
+        continue;
+      }
+      attempts.push(...this.#passedOver(decision, attempts));
+      if (entry === undefined) throw new AllBackendsFailed(attempts, last);
+      const { backend } = entry;
+      if (decision.failOpen === backend.id) {
+        log.warn(`Every backend is out: trying ${backend.id}, whose next check is nearest`);
+      }
+      const named = { backend: backend.id, label: this.#nameOf(backend) };
+      const attemptAt = clock.now();
+      entry.jobs += 1;
       try {
-        const value = await operation(entry.backend, signal);
+        const value = await operation(backend, signal);
         this.#succeeded(entry);
-        attempts.push({ backend: id, outcome: 'done', ms: clock.now() - attemptAt });
-        return { value, backend: id, ms: clock.now() - startedAt, attempts };
+        attempts.push({ ...named, outcome: 'done', ms: clock.now() - attemptAt });
+        return { value, backend: backend.id, ms: clock.now() - startedAt, attempts };
       } catch (error) {
         throwIfAborted(signal);
-        const fault = toFault(error);
-        last = fault;
-        this.#failed(entry, fault);
-        attempts.push({
-          backend: id,
-          outcome: 'failed',
-          why: fault.message,
-          faultKind: fault.kind,
-          ms: clock.now() - attemptAt,
-        });
-        log.warn(`${id}: ${fault.message}`, { kind: fault.kind, raw: fault.facts.raw });
-        if (!treatments[fault.kind].failover) throw withAttempts(fault, attempts);
+        last = toFault(error);
+        const { kind, message: why, facts } = last;
+        this.#failed(entry, last);
+        attempts.push({ ...named, outcome: 'failed', why, faultKind: kind, ms: clock.now() - attemptAt });
+        log.warn(`${backend.id}: ${why}`, { kind, raw: facts.raw });
+        if (!treatments[kind].failover) throw withAttempts(last, attempts);
+      } finally {
+        entry.jobs -= 1;
       }
     }
-    throw new AllBackendsFailed(attempts, last);
   }
 
   dispose(): void {
+    this.#listening.dispose();
     this.#changed.dispose();
   }
 
+  /** The entries of the backends that there are now. */
+  #current(): ReadonlyMap<string, Entry> {
+    const listed = this.#options.backends.list();
+    const known = this.#entries;
+    const before = [...known.values()];
+    if (listed.length === before.length && listed.every((one, at) => before[at]?.backend === one)) return known;
+    const since = this.#options.clock.now();
+    const fresh = (backend: Backend): Entry => ({
+      backend,
+      health: unknown(since),
+      breaker: closedBreaker,
+      check: undefined,
+      jobs: 0,
+    });
+    this.#entries = new Map(
+      listed.map((one) => {
+        const entry = known.get(one.id);
+        return [one.id, entry?.backend === one ? entry : fresh(one)];
+      }),
+    );
+    return this.#entries;
+  }
+
+  #named(name: string | undefined): readonly Entry[] {
+    const entries = [...this.#current().values()];
+    if (name === undefined) return entries;
+    return entries.filter(({ backend: { id, tier, alias } }) => isNamed({ id, tier, alias: alias?.() }, name));
+  }
+
+  /** The only one of its tier needs no name of its own. */
+  #nameOf({ id, tier, label }: Backend): string {
+    const others = [...this.#entries.values()].some(({ backend }) => backend.tier === tier && backend.id !== id);
+    return others ? label : id;
+  }
+
+  #passedOver({ refused }: Route, attempts: readonly Attempt[]): readonly Attempt[] {
+    return refused
+      .filter(({ id }) => !isOver(id, attempts))
+      .map(({ id, why }) => {
+        const backend = this.#entries.get(id)?.backend;
+        return {
+          backend: id,
+          label: backend === undefined ? id : this.#nameOf(backend),
+          outcome: 'refused',
+          why,
+          ms: 0,
+        };
+      });
+  }
+
   #candidates(): readonly Candidate[] {
-    const now = this.#options.clock.now();
-    return [...this.#entries.values()].map(({ backend, health, breaker }) => ({
+    const { clock, typicalMs } = this.#options;
+    const now = clock.now();
+    return [...this.#current().values()].map(({ backend, health, breaker, jobs }) => ({
       id: backend.id,
+      tier: backend.tier,
+      alias: backend.alias?.(),
       ready: backend.ready(),
       health: health.known && now - health.at <= healthFreshMs ? health : unknown(now),
       breaker: lookAt(breaker, now),
+      standing: backend.standing?.() ?? 'unknown',
+      load: { jobs, depth: backend.depth },
+      typicalMs: typicalMs?.(backend.id),
     }));
+  }
+
+  async #check(entry: Entry, signal: AbortSignal): Promise<Health> {
+    const { id } = entry.backend;
+    entry.check ??= this.#probe(entry, signal).finally(() => {
+      entry.check = undefined;
+      this.#changed.fire(id);
+    });
+    this.#changed.fire(id);
+    return entry.check;
   }
 
   async #probe(entry: Entry, outer: AbortSignal): Promise<Health> {
@@ -233,12 +323,6 @@ export class BackendManager implements Disposable {
     }
     this.#changed.fire(entry.backend.id);
   }
-
-  #entry(id: Tier): Entry {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) throw new Fault('bug', `No backend '${id}'`);
-    return entry;
-  }
 }
 
 interface Entry {
@@ -246,12 +330,19 @@ interface Entry {
   health: Observed<Health>;
   breaker: Breaker;
   check: Promise<Health> | undefined;
+  /** Jobs of this window that it has now. */
+  jobs: number;
+}
+
+/** It was tried or passed over for this job. */
+function isOver(id: string, attempts: readonly Attempt[]): boolean {
+  return attempts.some(({ backend }) => backend === id);
 }
 
 /** The job's own fault keeps its kind and facts, and learns what was tried before. */
 function withAttempts(fault: Fault, attempts: readonly Attempt[]): JobFault {
-  const earlier = attempts.slice(0, -1).map((attempt) => `${attempt.backend}: ${attempt.why ?? attempt.outcome}`);
-  const where = attempts.at(-1)?.backend ?? '';
+  const earlier = attempts.slice(0, -1).map((attempt) => `${attempt.label}: ${attempt.why ?? attempt.outcome}`);
+  const where = attempts.at(-1)?.label ?? '';
   const before = earlier.length === 0 ? '' : ` (before: ${earlier.join('; ')})`;
   return new JobFault(attempts, fault.kind, `${where}: ${fault.message}${before}`, fault.facts, { cause: fault });
 }

@@ -7,7 +7,7 @@ import { late } from '../kernel/late.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import type { Pod } from '../runpod/pod.ts';
 import type { Backend, BackendResult, Health, Resumed } from './backend.ts';
-import { gpuName, missingClasses, probeComfy, runOnComfy } from './comfyBackend.ts';
+import { comfyDepth, gpuName, missingClasses, probeComfy, runOnComfy } from './comfyBackend.ts';
 
 const { resumeOnComfy } = late(() => import('./resumeOnComfy.ts'));
 
@@ -51,7 +51,10 @@ export function createCloudBackend(options: CloudBackendOptions): Backend {
 
   return {
     id: 'cloud',
+    tier: 'cloud',
     label: 'RunPod pod',
+    billing: 'podTime',
+    depth: comfyDepth,
     ready: () => {
       if (!options.enabled()) return { ok: false, why: 'Switched off' };
       if (!options.hasKey()) return { ok: false, why: 'No RunPod API key is set' };

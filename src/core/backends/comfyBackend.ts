@@ -106,6 +106,9 @@ export interface LocalBackendOptions extends Omit<ComfyRunOptions, 'client' | 'c
   readonly checkpoint: () => string | undefined;
 }
 
+/** One runs, one is prepared: files sent, or its result fetched. */
+export const comfyDepth = 2;
+
 const free = { micros: 0, costBasis: 'your own machine', basis: 'measured' } as const;
 
 /** The ComfyUI on the person's own machine or network. It costs nothing. */
@@ -117,7 +120,10 @@ export function createLocalBackend(options: LocalBackendOptions): Backend {
   };
   return {
     id: 'local',
+    tier: 'local',
     label: 'Local ComfyUI',
+    billing: 'free',
+    depth: comfyDepth,
     ready: () => {
       if (!options.enabled()) return { ok: false, why: 'Switched off' };
       if (options.client() === undefined) return { ok: false, why: 'No address is set' };

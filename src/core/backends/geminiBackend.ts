@@ -23,7 +23,11 @@ export function createGeminiBackend(options: GeminiBackendOptions): Backend {
   };
   return {
     id: 'gemini',
+    tier: 'gemini',
     label: 'Google Gemini',
+    billing: 'job',
+    // A question is asked for each job, and each is paid for: one after the other.
+    depth: 1,
     ready: () => {
       const settings = options.settings();
       if (!settings['gemini.enabled']) return { ok: false, why: 'Switched off' };

@@ -5,7 +5,11 @@ import type { SavedOutput } from '../outputs/saveOutput.ts';
 
 export interface JobOutcome {
   readonly request: JobRequest;
-  readonly backend: Tier;
+  /** Id of the backend. */
+  readonly backend: string;
+  readonly tier: Tier;
+  /** The backend as a person knows it. */
+  readonly backendLabel: string;
   readonly outputs: readonly SavedOutput[];
   readonly micros: number;
   readonly costBasis: string;

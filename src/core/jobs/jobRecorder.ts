@@ -1,4 +1,4 @@
-import type { CostKind, JobRequest, Tier } from '../backends/backend.ts';
+import type { Backend, CostKind, JobRequest } from '../backends/backend.ts';
 import { Fault, toFault } from '../kernel/fault.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import type { JobChange, JobRecord, JobStore, RemoteRun } from '../store/jobStore.ts';
@@ -14,7 +14,7 @@ export interface JobDetails {
 
 export interface JobEnd {
   readonly state: 'done' | 'failed' | 'cancelled' | 'lost';
-  readonly backend?: Tier;
+  readonly backend?: string;
   readonly attempts?: readonly unknown[];
   readonly fault?: Fault;
   readonly cost?: { readonly micros: number; readonly basis: string; readonly kind: CostKind };
@@ -71,19 +71,20 @@ export class JobRecorder {
   }
 
   /** @throws Fault 'io' when this backend costs money and the job has no record */
-  mayBegin(backend: Tier): void {
-    if (this.#missing === undefined || backend === 'local') return;
+  mayBegin({ billing }: Pick<Backend, 'billing'>): void {
+    if (this.#missing === undefined || billing === 'free') return;
     throw unrecorded(this.#missing);
   }
 
   /** @throws Fault 'io' when this backend costs money and the run would not be found again; 'cancelled' by a taken job */
-  async intend(backend: Tier, remote: RemoteRun): Promise<void> {
+  async intend(backend: Pick<Backend, 'id' | 'billing'>, remote: RemoteRun): Promise<void> {
     if (this.#missing !== undefined) return this.mayBegin(backend);
     try {
-      await this.#mine({ backend, remote });
+      await this.#mine({ backend: backend.id, remote });
     } catch (error) {
       const fault = toFault(error);
-      if (fault.kind === 'cancelled' || backend !== 'local') throw fault.kind === 'io' ? unrecorded(fault) : fault;
+      if (fault.kind === 'cancelled' || backend.billing !== 'free')
+        throw fault.kind === 'io' ? unrecorded(fault) : fault;
       this.#warn(`Where the job runs is not on record, and it would be lost with this window: ${fault.message}`);
     }
   }

@@ -7,7 +7,6 @@ import type { Sidecar } from '../outputs/sidecar.ts';
 import type { JobOutcome } from './jobOutcome.ts';
 
 export interface StoryContext {
-  readonly backendLabel: string;
   /** ms since the epoch */
   readonly finishedAt: number;
   readonly simulated: boolean;
@@ -23,7 +22,7 @@ export async function tellStories(outcome: JobOutcome, context: StoryContext): P
 
 /** The sidecar of one output. */
 export function storyOf(outcome: JobOutcome, output: SavedOutput, context: StoryContext): Sidecar {
-  const { request, backend, workflow, attempts } = outcome;
+  const { request, backend, tier, backendLabel, workflow, attempts } = outcome;
   return {
     version: 1,
     jobId: request.id,
@@ -31,7 +30,7 @@ export function storyOf(outcome: JobOutcome, output: SavedOutput, context: Story
     workflow: workflow ?? null,
     inputs: {},
     seed: seedOf(workflow ?? request.workflow),
-    backend: { id: backend, label: context.backendLabel, tier: backend },
+    backend: { id: backend, label: backendLabel, tier },
     gpu: outcome.gpu ?? null,
     attempts: attempts.map(toldAttempt),
     cost: { micros: outcome.basis === 'unknown' ? null : outcome.micros, basis: outcome.basis },

@@ -1,4 +1,4 @@
-import type { JobProgress, JobRequest, RunContext, Tier } from '../backends/backend.ts';
+import type { Backend, JobProgress, JobRequest, RunContext, Tier } from '../backends/backend.ts';
 import { Emitter } from '../kernel/event.ts';
 import type { Disposable, Event } from '../kernel/event.ts';
 import { Fault } from '../kernel/fault.ts';
@@ -11,7 +11,11 @@ export interface RunningJob {
   readonly label: string;
   /** ms since the epoch */
   readonly startedAt: number;
-  readonly backend: Tier | undefined;
+  /** Id of the backend; undefined while none is chosen. */
+  readonly backend: string | undefined;
+  readonly tier: Tier | undefined;
+  /** The backend as a person knows it. */
+  readonly backendLabel: string | undefined;
   readonly progress: JobProgress;
   cancel(): void;
 }
@@ -32,9 +36,9 @@ export interface JobTask extends Disposable {
   readonly intents: number;
   /** What was sent last has an id to ask for. */
   readonly canBeAsked: boolean;
-  update(backend: Tier | undefined, progress: JobProgress): void;
+  update(backend: Backend | undefined, progress: JobProgress): void;
   /** For a backend: tells progress on, and writes down what is about to be sent. */
-  context(backend: Tier | undefined, recorder: JobRecorder): RunContext;
+  context(backend: Backend | undefined, recorder: JobRecorder): RunContext;
 }
 
 /** The jobs at work in this window. */
@@ -66,8 +70,9 @@ export class RunningJobs implements Disposable {
     const { id, label } = request;
     let intents = 0;
     let canBeAsked = false;
-    const update = (backend: Tier | undefined, progress: JobProgress): void => {
-      this.#jobs.set(id, { id, label, startedAt, backend, progress, cancel });
+    const update = (backend: Backend | undefined, progress: JobProgress): void => {
+      const where = { backend: backend?.id, tier: backend?.tier, backendLabel: backend?.label };
+      this.#jobs.set(id, { id, label, startedAt, ...where, progress, cancel });
       this.#changed.fire(id);
       onProgress(progress);
     };

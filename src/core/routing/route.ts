@@ -1,69 +1,137 @@
-import type { Health, Tier } from '../backends/backend.ts';
+import type { Health, Standing, Tier } from '../backends/backend.ts';
 import type { Observed } from '../kernel/observed.ts';
 import type { Breaker } from './breaker.ts';
 
 export interface Candidate {
-  readonly id: Tier;
+  readonly id: string;
+  readonly tier: Tier;
+  /** Another name of it. */
+  readonly alias?: string | undefined;
   readonly ready: { readonly ok: true } | { readonly ok: false; readonly why: string };
   readonly health: Observed<Health>;
   readonly breaker: Breaker;
+  /** What is known of it without having asked it. */
+  readonly standing?: Standing;
+  /** Jobs of ours there now, and how many it holds at best. */
+  readonly load?: { readonly jobs: number; readonly depth: number };
+  /** How long a job takes there, in ms; absent = not measured. */
+  readonly typicalMs?: number | undefined;
 }
 
 export interface RoutePolicy {
   readonly priority: readonly Tier[];
-  /** Only this one, without fallback. */
-  readonly forced?: Tier;
-  /** First when it is healthy. */
-  readonly preferred?: Tier;
+  /** Only this tier, or only this backend, without any other. */
+  readonly forced?: string;
+  /** A tier or a backend: first when it is healthy. */
+  readonly preferred?: string;
   /** The job must not leave this machine. */
   readonly localOnly: boolean;
 }
 
 export interface Route {
-  /** In the order in which they are tried. */
-  readonly use: readonly Tier[];
-  readonly refused: readonly { readonly id: Tier; readonly why: string }[];
+  /** Ids in the order in which they are tried. */
+  readonly use: readonly string[];
+  readonly refused: readonly { readonly id: string; readonly why: string }[];
   /** Set when every door was shut and the one whose retry is nearest is tried all the same. */
-  readonly failOpen?: Tier;
+  readonly failOpen?: string;
 }
 
-/** Reject first, order second, keep every reason. Pure. */
+/** Reject first, order second, keep every reason. Candidates of a tier that are equal keep their order. Pure. */
 export function route(candidates: readonly Candidate[], policy: RoutePolicy): Route {
   const order = ordered(candidates, policy);
-  const use: Tier[] = [];
-  const refused: { id: Tier; why: string }[] = [];
+  const use: string[] = [];
+  const refused: { id: string; why: string }[] = [];
   for (const candidate of order) {
     const why = refusal(candidate, policy);
     if (why === undefined) use.push(candidate.id);
     else refused.push({ id: candidate.id, why });
   }
+  if (order.length === 0 && policy.forced !== undefined) {
+    refused.push({ id: policy.forced, why: 'It is the only one to be used, and it is not there now' });
+  }
   if (use.length > 0) return { use, refused };
   const nearest = order
-    .filter((candidate) => candidate.ready.ok && candidate.breaker.is === 'open' && allowed(candidate.id, policy))
+    .filter((candidate) => candidate.ready.ok && candidate.breaker.is === 'open' && allowed(candidate.tier, policy))
     .filter((candidate) => Number.isFinite(retryAt(candidate.breaker)))
     .sort((a, b) => retryAt(a.breaker) - retryAt(b.breaker))[0];
   if (nearest === undefined) return { use, refused };
   return { use: [nearest.id], refused: refused.filter(({ id }) => id !== nearest.id), failOpen: nearest.id };
 }
 
+/** Is this backend meant by a name that a person chose: its tier's, its own, or its other one? */
+export function isNamed({ id, tier, alias }: Pick<Candidate, 'id' | 'tier' | 'alias'>, name: string): boolean {
+  return id === name || tier === name || alias === name;
+}
+
 function ordered(candidates: readonly Candidate[], policy: RoutePolicy): readonly Candidate[] {
-  const byPriority = policy.priority.flatMap((id) => candidates.filter((candidate) => candidate.id === id));
-  if (policy.forced !== undefined) return candidates.filter((candidate) => candidate.id === policy.forced);
-  const first = byPriority.filter((candidate) => candidate.id === policy.preferred && isHealthy(candidate));
+  const { forced, preferred, priority } = policy;
+  const merits = candidates.map((candidate) => ({ candidate, merit: meritOf(candidate) }));
+  const best = merits.sort((a, b) => compare(a.merit, b.merit)).map(({ candidate }) => candidate);
+  if (forced !== undefined) return best.filter((candidate) => isNamed(candidate, forced));
+  const byPriority = priority.flatMap((tier) => best.filter((candidate) => candidate.tier === tier));
+  if (preferred === undefined) return byPriority;
+  const first = byPriority.filter((candidate) => isNamed(candidate, preferred) && isHealthy(candidate));
   return [...first, ...byPriority.filter((candidate) => !first.includes(candidate))];
+}
+
+interface Merit {
+  readonly readiness: number;
+  readonly isFull: boolean;
+  /** Jobs before the next one. */
+  readonly queue: number;
+  readonly typicalMs: number | undefined;
+}
+
+/** Who works now before who must start first; who is free before who is busy; who is quick before who is slow. */
+function compare(a: Merit, b: Merit): number {
+  if (a.readiness !== b.readiness) return a.readiness - b.readiness;
+  if (a.isFull !== b.isFull) return a.isFull ? 1 : -1;
+  if (a.typicalMs !== undefined && b.typicalMs !== undefined) {
+    return (a.queue + 1) * a.typicalMs - (b.queue + 1) * b.typicalMs;
+  }
+  return a.queue - b.queue;
+}
+
+function meritOf({ health, standing, load, typicalMs }: Candidate): Merit {
+  const jobs = load?.jobs ?? 0;
+  const seen = health.known ? (health.value.queueLength ?? 0) : 0;
+  return {
+    readiness: readinessOf(health, standing),
+    isFull: load !== undefined && jobs >= load.depth,
+    queue: Math.max(jobs, seen),
+    typicalMs,
+  };
+}
+
+const healthRanks: Readonly<Record<Health['state'], number>> = {
+  healthy: 0,
+  degraded: 1,
+  starting: 3,
+  stopped: 4,
+  unhealthy: 5,
+  off: 5,
+};
+const standingRanks: Readonly<Record<Standing, number>> = { ready: 0, unknown: 2, starting: 3, stopped: 4 };
+
+/** The worse of both: either may be the older one. */
+function readinessOf(health: Observed<Health>, standing: Standing | undefined): number {
+  const stands = standingRanks[standing ?? 'unknown'];
+  if (!health.known) return stands;
+  const ill = healthRanks[health.value.state];
+  return stands === standingRanks.unknown ? ill : Math.max(ill, stands);
 }
 
 function refusal(candidate: Candidate, policy: RoutePolicy): string | undefined {
   if (!candidate.ready.ok) return candidate.ready.why;
-  if (!allowed(candidate.id, policy)) return "Marked 'local only': it never leaves this machine";
+  if (!allowed(candidate.tier, policy)) return "Marked 'local only': it never leaves this machine";
   if (candidate.breaker.is === 'open') return candidate.breaker.why;
   if (candidate.health.known && candidate.health.value.state === 'unhealthy') return candidate.health.value.why;
   if (candidate.health.known && candidate.health.value.state === 'off') return candidate.health.value.why;
   return undefined;
 }
 
-function allowed(id: Tier, policy: RoutePolicy): boolean {
-  return !policy.localOnly || id === 'local';
+function allowed(tier: Tier, policy: RoutePolicy): boolean {
+  return !policy.localOnly || tier === 'local';
 }
 
 function isHealthy(candidate: Candidate): boolean {

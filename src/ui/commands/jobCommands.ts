@@ -121,7 +121,7 @@ async function cancelJob(jobs: JobRunner): Promise<void> {
   }
   const items = running.map((job) => ({
     label: job.label,
-    description: dotted(job.backend, job.progress.phase),
+    description: dotted(job.backendLabel, job.progress.phase),
     job,
   }));
   const chosen = await vscode.window.showQuickPick(items, {

@@ -11,19 +11,25 @@ export interface OutcomeText {
 
 /** What a finished job says: where it was made, in which time, for how much, what was tried before, what was lost. */
 export function outcomeText(outcome: JobOutcome): OutcomeText {
-  const { request, backend, gpu, ms, micros, basis, attempts, dropped, outputs, warnings } = outcome;
+  const { request, gpu, ms, micros, basis, attempts, dropped, outputs, warnings } = outcome;
   const files = outputs.length === 0 ? 'no file' : outputs.length === 1 ? '1 file' : `${outputs.length} files`;
-  const where = gpu === undefined ? backend : `${backend} (${gpu})`;
+  const name = nameOf(outcome);
+  const where = gpu === undefined ? name : `${name} (${gpu})`;
   const cost = basis === 'unknown' ? 'cost not known' : micros === 0 ? 'free' : formatUsd(micros);
   const before = attempts.filter((attempt) => attempt.outcome !== 'done' && counts(attempt));
   const sentences = [
     `${request.label}: ${dotted(files, `made on ${where}`, duration(ms), cost)}`,
-    ...before.map((attempt) => `${attempt.backend} ${verb(attempt)}: ${trimEnd(attempt.why ?? 'unknown')}`),
+    ...before.map((attempt) => `${attempt.label} ${verb(attempt)}: ${trimEnd(attempt.why ?? 'unknown')}`),
     ...lossText(dropped),
     ...warnings.map(trimEnd),
   ];
   const notable = before.length + dropped.length + warnings.length > 0 || micros > 0 || basis === 'unknown';
   return { text: `${sentences.join('. ')}.`, notable };
+}
+
+/** Pods and endpoints have names; of the others there is one each. */
+function nameOf({ tier, backendLabel }: JobOutcome): string {
+  return tier === 'cloud' ? backendLabel : tier;
 }
 
 /** A message is no place for a list: the record beside the file has all of it. */

@@ -1,16 +1,18 @@
 import { viewItem } from '../../contract.ts';
-import type { Health, Tier } from '../../core/backends/backend.ts';
+import type { Backend, Health, Tier } from '../../core/backends/backend.ts';
 import type { BackendStatus } from '../../core/backends/backendManager.ts';
+import { isNamed } from '../../core/routing/route.ts';
 import { dotted, plainMarkdown } from './row.ts';
 import type { Row, RowIcon } from './row.ts';
 
 export interface BackendScene {
   /** In order of priority. */
   readonly statuses: readonly BackendStatus[];
-  readonly forced: Tier | undefined;
-  readonly preferred: Tier | undefined;
+  /** A tier, or one backend. */
+  readonly forced: string | undefined;
+  readonly preferred: string | undefined;
   /** The backend that gets the next job. */
-  readonly selected: Tier | undefined;
+  readonly selected: string | undefined;
   /** Tiers whose setting says off. */
   readonly switchedOff: ReadonlySet<Tier>;
   /** False while nothing was set up by the person: no key, no address of their own. */
@@ -41,10 +43,60 @@ export function backendsState(scene: BackendScene): 'listed' | 'notSetUp' {
   return scene.setUp || hope ? 'listed' : 'notSetUp';
 }
 
-/** The chain in order of priority. */
+/** The chain in order of priority. A tier of several backends is a group. */
 export function backendRows(scene: BackendScene): readonly Row[] {
   if (backendsState(scene) === 'notSetUp') return [];
-  return scene.statuses.map((status) => backendRow(status, scene));
+  const tierRows = Map.groupBy(scene.statuses, ({ backend }) => backend.tier);
+  return [...tierRows].map(([tier, all]) => {
+    const members = withoutUnset(all);
+    const [first] = members;
+    return members.length === 1 && first !== undefined ? backendRow(first, scene) : groupRow(tier, members, scene);
+  });
+}
+
+/** 'No pod is configured' is no news where another pod runs. */
+function withoutUnset(members: readonly BackendStatus[]): readonly BackendStatus[] {
+  const others = members.filter(({ backend, ready }) => backend.id !== backend.tier || ready.ok);
+  return others.length === 0 ? members : others;
+}
+
+const groupNames: Readonly<Record<Tier, string>> = { local: 'Local', cloud: 'RunPod', gemini: 'Google Gemini' };
+
+function groupRow(tier: Tier, members: readonly BackendStatus[], scene: BackendScene): Row {
+  const { forced, preferred, selected, switchedOff } = scene;
+  const label = groupNames[tier];
+  const works = members.filter((status) => stateOf(status) === 'healthy').length;
+  const isNext = members.some(({ backend }) => backend.id === selected);
+  const isUsed = forced === undefined || members.some(({ backend }) => isNamed(named(backend), forced));
+  const role = !isUsed ? 'not used' : forced === tier ? 'only this' : isNext ? 'next job' : undefined;
+  const description = dotted(
+    role ?? (preferred === tier && 'preferred'),
+    `${members.length} backends`,
+    works < members.length && `${works} healthy`,
+  );
+  return {
+    id: `tier:${tier}`,
+    label,
+    description,
+    context: viewItem(
+      'backend',
+      switchedOff.has(tier) ? 'switchedOff' : 'on',
+      forced === tier && 'only',
+      preferred === tier && 'preferred',
+    ),
+    spoken: `${label}, ${description}`,
+    open: true,
+    children: members.map((status) => backendRow(status, scene, true)),
+  };
+}
+
+function named({ id, tier, alias }: Backend): Parameters<typeof isNamed>[0] {
+  return { id, tier, alias: alias?.() };
+}
+
+/** What a person's choice of this backend is called, and not of its tier. */
+export function ownName(backend: Backend, isMember: boolean): string {
+  return isMember ? (backend.alias?.() ?? backend.id) : backend.id;
 }
 
 export function stateOf({ ready, health, breaker, checking }: BackendStatus): BackendState {
@@ -58,21 +110,22 @@ export function backendIcon(state: BackendState): RowIcon {
   return icons[state];
 }
 
-function backendRow(status: BackendStatus, scene: BackendScene): Row {
+function backendRow(status: BackendStatus, scene: BackendScene, isMember = false): Row {
   const { backend } = status;
   const state = stateOf(status);
-  const description = dotted(roleOf(backend.id, scene), summary(status, state));
+  const own = ownName(backend, isMember);
+  const description = dotted(roleOf(backend, own, scene), summary(status, state));
   return {
     id: `backend:${backend.id}`,
-    label: backend.label,
+    label: (isMember ? backend.name : undefined) ?? backend.label,
     description,
     icon: icons[state],
     tooltip: tooltip(status, state, scene),
     context: viewItem(
       'backend',
-      scene.switchedOff.has(backend.id) ? 'switchedOff' : 'on',
-      scene.forced === backend.id && 'only',
-      scene.preferred === backend.id && 'preferred',
+      isMember ? 'member' : scene.switchedOff.has(backend.tier) ? 'switchedOff' : 'on',
+      scene.forced === own && 'only',
+      scene.preferred === own && 'preferred',
       status.ready.ok && backend.id === 'local' && 'browsable',
     ),
     spoken: `${backend.label}, ${stateName(state)}, ${description}`,
@@ -80,11 +133,11 @@ function backendRow(status: BackendStatus, scene: BackendScene): Row {
   };
 }
 
-function roleOf(id: Tier, { forced, preferred, selected }: BackendScene): string | undefined {
-  if (forced === id) return 'only this';
-  if (forced !== undefined) return 'not used';
-  if (selected === id) return 'next job';
-  return preferred === id ? 'preferred' : undefined;
+function roleOf(backend: Backend, own: string, { forced, preferred, selected }: BackendScene): string | undefined {
+  if (forced === own) return 'only this';
+  if (forced !== undefined && !isNamed(named(backend), forced)) return 'not used';
+  if (selected === backend.id) return 'next job';
+  return preferred === own ? 'preferred' : undefined;
 }
 
 function summary({ ready, health }: BackendStatus, state: BackendState): string {

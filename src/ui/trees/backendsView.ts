@@ -1,7 +1,6 @@
 import * as vscode from 'vscode';
 import { contextKeys, views } from '../../contract.ts';
 import { tiers } from '../../core/backends/backend.ts';
-import type { Tier } from '../../core/backends/backend.ts';
 import type { BackendManager } from '../../core/backends/backendManager.ts';
 import type { Event } from '../../core/kernel/event.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
@@ -49,11 +48,11 @@ export function backendScene(
 ): BackendScene {
   const { backends, settings, clock } = services;
   const now = settings();
-  const tierOrNone = (value: Tier | 'none'): Tier | undefined => (value === 'none' ? undefined : value);
+  const unlessNone = (value: string): string | undefined => (value === 'none' ? undefined : value);
   return {
     statuses: backends.statuses(),
-    forced: tierOrNone(now['routing.forced']),
-    preferred: tierOrNone(now['routing.preferred']),
+    forced: unlessNone(now['routing.forced']),
+    preferred: unlessNone(now['routing.preferred']),
     selected: backends.selected(),
     switchedOff: new Set(tiers.filter((tier) => !now[`${tier}.enabled`])),
     setUp: services.isSetUp() || now['local.url'] !== settingRules['local.url'].fallback,
