@@ -239,6 +239,27 @@ describe('jobs of windows that have gone', () => {
     assert.equal(submissions(), 1);
   });
 
+  it('what could not be saved is fetched by the same window, too, once its server shows health', async () => {
+    await writeFile(path.join(folder, 'generated'), 'a file where the folder should be');
+    const window = open();
+    const seen: RecoveredJob[] = [];
+    let watching: Promise<void> | undefined;
+    window.core.recovery.onDidPark(() => {
+      watching = window.core.recovery.watch((ended) => seen.push(ended), window.signal);
+    });
+    await assert.rejects(window.core.jobs.run(job(), quiet, window.signal), /./);
+    await until('it is watched', () => watching !== undefined);
+    await removeFolder(path.join(folder, 'generated'));
+    await window.core.backends.check('local', window.signal);
+    await watching;
+    assert.deepEqual(
+      seen.map(({ state }) => state),
+      ['done'],
+    );
+    assert.equal((await outputs()).length, 2);
+    assert.equal(submissions(), 1);
+  });
+
   it('a cancelled job is not looked for', async () => {
     const window = open();
     const stop = new AbortController();

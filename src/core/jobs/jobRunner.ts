@@ -1,7 +1,8 @@
 import { JobFault } from '../backends/backendManager.ts';
 import type { Attempt, BackendManager } from '../backends/backendManager.ts';
-import type { Backend, BackendResult, JobProgress, JobRequest } from '../backends/backend.ts';
+import type { Backend, BackendResult, JobProgress, JobRequest, Tier } from '../backends/backend.ts';
 import type { JobCost } from '../cost/ledger.ts';
+import { Emitter } from '../kernel/event.ts';
 import type { Disposable, Event } from '../kernel/event.ts';
 import { Fault, isPassing, isShutdown, toFault } from '../kernel/fault.ts';
 import { late } from '../kernel/late.ts';
@@ -43,6 +44,7 @@ export class JobRunner implements Disposable {
   readonly #options: JobRunnerOptions;
   readonly #running: RunningJobs;
   readonly #lease: JobLease;
+  readonly #parked = new Emitter<void>();
   readonly #stop = new AbortController();
 
   constructor(options: JobRunnerOptions) {
@@ -53,6 +55,11 @@ export class JobRunner implements Disposable {
 
   get onDidChange(): Event<string> {
     return this.#running.onDidChange;
+  }
+
+  /** A job has failed here whose result may still be had: see recoverJobs.ts. */
+  get onDidPark(): Event<void> {
+    return this.#parked.event;
   }
 
   running(): readonly RunningJob[] {
@@ -75,18 +82,18 @@ export class JobRunner implements Disposable {
       const execution = await backends.executeWithFallback(
         request,
         async (backend, at) => {
-          task.update(backend, { phase: `Asking ${backend.label}` });
+          task.update(backend.id, { phase: `Asking ${backend.label}` });
           const reasons = await backend.refusals(request, at);
           if (reasons.length > 0) throw new Fault('mismatch', reasons.join('; '), { delivered: 'no' });
           await written;
-          recorder.mayBegin(backend);
+          recorder.mayBegin(backend.id);
           await this.#dropPartial(task, recorder);
           return this.#runOn(backend, task, recorder, folder, at);
         },
         task.signal,
       );
-      const { result, outputs, backend } = execution.value;
-      return await this.#done(task, recorder, result, outputs, backend, execution.attempts);
+      const { result, outputs, label } = execution.value;
+      return await this.#done(task, recorder, result, outputs, execution.backend, label, execution.attempts);
     } catch (error) {
       await written;
       throw await this.#failed(task, recorder, error);
@@ -107,14 +114,14 @@ export class JobRunner implements Disposable {
     const request = await requestOf(record);
     const held = this.#lease.hold();
     const task = this.#running.open(request, () => undefined, outer, record.requestedAt);
-    const backend = record.backend === undefined ? undefined : backends.find(record.backend);
-    task.update(backend, { phase: 'Looking for the result' });
+    const backend = backendOf(record, backends.statuses());
+    task.update(backend?.id, { phase: 'Looking for the result' });
     const later = async (why: string): Promise<RecoveredJob> => {
       await recorder.park(clock.now() + retryMs, undefined);
       return { request, state: 'later', why };
     };
     try {
-      const resumed = await resumeThere(backend, record, task.context(backend, recorder), clock, task.signal);
+      const resumed = await resumeThere(backend, record, task.context(backend?.id, recorder), clock, task.signal);
       log.info(`${record.label}: ${resumed.is === 'result' ? 'found' : `${resumed.is}: ${resumed.why}`}`);
       if (resumed.is === 'later') return await later(resumed.why);
       if (resumed.is !== 'result') {
@@ -123,12 +130,11 @@ export class JobRunner implements Disposable {
       }
       task.isFinished = true;
       task.saved = record.outputs;
-      const folder = detailsOf(record).outputFolder;
+      const folder = detailsOf(record).outputFolder || this.#options.outputFolder();
       const outputs = await this.#collect(task, recorder, resumed, folder, task.signal, record.outputs);
       const { result, backend: at } = resumed;
-      const ms = clock.now() - record.requestedAt;
-      const attempts: readonly Attempt[] = [{ backend: at.id, label: at.label, outcome: 'done', ms }];
-      const outcome = await this.#done(task, recorder, result, outputs, at, attempts);
+      const attempts: readonly Attempt[] = [{ backend: at.id, outcome: 'done', ms: clock.now() - record.requestedAt }];
+      const outcome = await this.#done(task, recorder, result, outputs, at.id, at.label, attempts);
       return { request, state: 'done', outcome };
     } catch (error) {
       const fault = toFault(error);
@@ -145,6 +151,7 @@ export class JobRunner implements Disposable {
   dispose(): void {
     this.#stop.abort(new Fault('cancelled', 'The window was closed', { by: 'shutdown' }));
     this.#running.dispose();
+    this.#parked.dispose();
   }
 
   #recorder(id: string): JobRecorder {
@@ -158,13 +165,13 @@ export class JobRunner implements Disposable {
     recorder: JobRecorder,
     folder: string,
     signal: AbortSignal,
-  ): Promise<{ result: BackendResult; outputs: readonly SavedOutput[]; backend: Backend }> {
+  ): Promise<{ result: BackendResult; outputs: readonly SavedOutput[]; label: string }> {
     const intents = task.intents;
     try {
-      const result = await backend.run(task.request, task.context(backend, recorder), signal);
+      const result = await backend.run(task.request, task.context(backend.id, recorder), signal);
       task.isFinished = true;
       const outputs = await this.#collect(task, recorder, { result, backend }, folder, signal);
-      return { result, outputs, backend };
+      return { result, outputs, label: backend.label };
     } catch (error) {
       // Only what this attempt has sent can still be found where the record says.
       if (task.intents > intents) task.mayStillEnd = endsPerhaps(toFault(error), task);
@@ -181,7 +188,7 @@ export class JobRunner implements Disposable {
     before?: readonly SavedOutput[],
   ): Promise<readonly SavedOutput[]> {
     const { clock, log } = this.#options;
-    task.update(backend, { phase: 'Fetching the result', fraction: 0.99 });
+    task.update(backend.id, { phase: 'Fetching the result', fraction: 0.99 });
     await recorder.holdsIt();
     const onSaved = async (outputs: readonly SavedOutput[]): Promise<void> => {
       task.saved = outputs;
@@ -206,7 +213,8 @@ export class JobRunner implements Disposable {
     recorder: JobRecorder,
     result: BackendResult,
     outputs: readonly SavedOutput[],
-    { id: backend, tier, label: backendLabel, billing }: Backend,
+    backend: Tier,
+    backendLabel: string,
     attempts: readonly Attempt[],
   ): Promise<JobOutcome> {
     const { clock, log, ledger, onDone, simulated = false } = this.#options;
@@ -222,17 +230,16 @@ export class JobRunner implements Disposable {
         log.error(`${request.label}: ${what}`, error);
       }
     };
-    const ran = result.workflow ?? (tier === 'gemini' ? undefined : request.workflow);
+    const ran = result.workflow ?? (backend === 'gemini' ? undefined : request.workflow);
     const outcome = (): JobOutcome => ({
-      ...{ request, backend, tier, backendLabel, outputs, micros, costBasis, basis, gpu: result.gpu, attempts },
-      workflow: ran,
+      ...{ request, backend, outputs, micros, costBasis, basis, gpu: result.gpu, workflow: ran, attempts },
       dropped: result.dropped,
       warnings: [...recorder.warnings, ...warnings],
       startedAt,
       ms: finishedAt - startedAt,
     });
     await attempt('The story of an output could not be written beside it', () =>
-      tellStories(outcome(), { finishedAt, simulated }),
+      tellStories(outcome(), { backendLabel, finishedAt, simulated }),
     );
     if (basis !== 'unknown') {
       await attempt('The cost could not be recorded', () =>
@@ -242,7 +249,7 @@ export class JobRunner implements Disposable {
           micros,
           basis,
           at: finishedAt,
-          inPodTime: billing === 'podTime',
+          inPodTime: backend === 'cloud',
         }),
       );
     }
@@ -265,10 +272,23 @@ export class JobRunner implements Disposable {
       await recorder.end({ state: 'cancelled', attempts, fault }).catch(() => undefined);
       return fault;
     }
-    if (task.mayStillEnd && (await recorder.park(clock.now() + firstRetryMs, fault))) return toBeContinued(fault);
+    if (task.mayStillEnd && (await recorder.park(clock.now() + firstRetryMs, fault))) {
+      this.#parked.fire();
+      return toBeContinued(fault);
+    }
     await recorder.end({ state: 'failed', attempts, fault }).catch(() => undefined);
     return fault;
   }
+}
+
+/** The backend that a job was sent to. Whatever knows the configured pod can ask any pod of the account. */
+function backendOf(
+  { backend: id }: JobRecord,
+  statuses: readonly { readonly backend: Backend }[],
+): Backend | undefined {
+  const named = (name: string | undefined): Backend | undefined =>
+    statuses.find(({ backend }) => backend.id === name)?.backend;
+  return named(id) ?? (id?.startsWith('pod:') === true ? named('cloud') : undefined);
 }
 
 /** The server has the result, or may make it yet, although it could not be had now. */

@@ -1,5 +1,5 @@
 import type { BackendManager } from '../backends/backendManager.ts';
-import type { Disposable } from '../kernel/event.ts';
+import type { Disposable, Event } from '../kernel/event.ts';
 import { throwIfAborted, toFault } from '../kernel/fault.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import type { JobRecord, JobStore } from '../store/jobStore.ts';
@@ -8,7 +8,7 @@ import type { JobRunner } from './jobRunner.ts';
 
 export interface JobRecoveryOptions {
   readonly store: Pick<JobStore, 'claimAbandoned' | 'nextClaimAt' | 'unpark'>;
-  readonly jobs: Pick<JobRunner, 'resume'>;
+  readonly jobs: Pick<JobRunner, 'resume' | 'onDidPark'>;
   readonly backends: Pick<BackendManager, 'statuses' | 'onDidChange'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -29,10 +29,16 @@ export class JobRecovery {
   readonly #atWork = new Set<Promise<unknown>>();
   /** Something changed since the records were looked at. */
   #isDirty = false;
+  #isWatching = false;
   #endPause: () => void = () => undefined;
 
   constructor(options: JobRecoveryOptions) {
     this.#options = options;
+  }
+
+  /** A job of this window has failed whose result may still be had: a reason to watch. */
+  get onDidPark(): Event<void> {
+    return this.#options.jobs.onDidPark;
   }
 
   /**
@@ -49,9 +55,20 @@ export class JobRecovery {
 
   /**
    * Round after round, until every job of windows that are gone has ended: when a lease ends, when a server is healthy
-   * again, and a few times in growing intervals. Ends at once, without a timer, when there is no unfinished job.
+   * again, and a few times in growing intervals. Ends at once, without a timer, when there is no unfinished job, and when
+   * somebody watches already.
    */
   async watch(onEnd: (job: RecoveredJob) => void, signal: AbortSignal): Promise<void> {
+    if (this.#isWatching) return this.#wake();
+    this.#isWatching = true;
+    try {
+      await this.#rounds(onEnd, signal);
+    } finally {
+      this.#isWatching = false;
+    }
+  }
+
+  async #rounds(onEnd: (job: RecoveredJob) => void, signal: AbortSignal): Promise<void> {
     const { store, clock, log } = this.#options;
     const listening = this.#watchHealth(signal);
     try {

@@ -1,5 +1,6 @@
 import type { Backend, BackendResult, JobRequest, RunContext } from '../backends/backend.ts';
 import { parseWorkflow } from '../comfy/workflow.ts';
+import type { Workflow } from '../comfy/workflow.ts';
 import type { Clock } from '../kernel/ports.ts';
 import type { JobRecord } from '../store/jobStore.ts';
 import { detailsOf } from './jobRecorder.ts';
@@ -18,11 +19,20 @@ export async function requestOf(record: JobRecord): Promise<JobRequest> {
   return Promise.resolve({
     id: record.id,
     label: record.label,
-    workflow: parseWorkflow(record.workflow),
+    workflow: readGraph(record.workflow),
     media,
     localOnly,
     ...(inputFolder === undefined ? {} : { inputFolder }),
   });
+}
+
+/** What was sent is not judged again: a graph that a stricter reading would refuse has its result all the same. */
+function readGraph(text: string): Workflow {
+  try {
+    return parseWorkflow(text);
+  } catch {
+    return JSON.parse(text) as Workflow;
+  }
 }
 
 /** Asks the backend that a job was sent to what became of it. @throws Fault when it failed there */

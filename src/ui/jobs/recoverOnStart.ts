@@ -23,22 +23,23 @@ export interface RecoverServices {
 const gatherMs = 1_500;
 
 /**
- * After a window has opened: jobs whose windows have gone are brought to their end. The records are opened when there are
- * any, and nobody is asked and no timer is set when no job in them is unfinished.
+ * After a window has opened, and when the person comes to it from another one that may be closed by now: jobs whose windows
+ * have gone are brought to their end. The records are opened when there are any, and nobody is asked and no timer is set
+ * when no job in them is unfinished.
  */
 export function recoverOnStart(services: RecoverServices, life: Lifetime): void {
   const begin = (): void => {
-    if (!services.hasRecords()) return;
+    if (!vscode.workspace.isTrusted || !services.hasRecords()) return;
     recover(services, life.signal).catch((error: unknown) => {
       const fault = toFault(error);
       if (fault.kind !== 'cancelled') services.log.warn(`Earlier jobs could not be looked for: ${fault.message}`);
     });
   };
-  const start = setImmediate(() => {
-    if (vscode.workspace.isTrusted) begin();
-    else life.own(vscode.workspace.onDidGrantWorkspaceTrust(begin));
-  });
+  const start = setImmediate(begin);
   life.own({ dispose: () => clearImmediate(start) });
+  life.own(services.recovery.onDidPark(begin));
+  life.own(vscode.workspace.onDidGrantWorkspaceTrust(begin));
+  life.own(vscode.window.onDidChangeWindowState(({ focused }) => focused && begin()));
 }
 
 async function recover(services: RecoverServices, signal: AbortSignal): Promise<void> {
