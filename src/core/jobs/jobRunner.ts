@@ -1,6 +1,6 @@
 import { JobFault } from '../backends/backendManager.ts';
 import type { Attempt, BackendManager } from '../backends/backendManager.ts';
-import type { Backend, BackendResult, JobProgress, JobRequest, Tier } from '../backends/backend.ts';
+import type { Backend, BackendResult, JobProgress, JobRequest } from '../backends/backend.ts';
 import type { JobCost } from '../cost/ledger.ts';
 import { Emitter } from '../kernel/event.ts';
 import type { Disposable, Event } from '../kernel/event.ts';
@@ -82,18 +82,18 @@ export class JobRunner implements Disposable {
       const execution = await backends.executeWithFallback(
         request,
         async (backend, at) => {
-          task.update(backend.id, { phase: `Asking ${backend.label}` });
+          task.update(backend, { phase: `Asking ${backend.label}` });
           const reasons = await backend.refusals(request, at);
           if (reasons.length > 0) throw new Fault('mismatch', reasons.join('; '), { delivered: 'no' });
           await written;
-          recorder.mayBegin(backend.id);
+          recorder.mayBegin(backend);
           await this.#dropPartial(task, recorder);
           return this.#runOn(backend, task, recorder, folder, at);
         },
         task.signal,
       );
-      const { result, outputs, label } = execution.value;
-      return await this.#done(task, recorder, result, outputs, execution.backend, label, execution.attempts);
+      const { result, outputs, backend } = execution.value;
+      return await this.#done(task, recorder, result, outputs, backend, execution.attempts);
     } catch (error) {
       await written;
       throw await this.#failed(task, recorder, error);
@@ -114,14 +114,14 @@ export class JobRunner implements Disposable {
     const request = await requestOf(record);
     const held = this.#lease.hold();
     const task = this.#running.open(request, () => undefined, outer, record.requestedAt);
-    const backend = backendOf(record, backends.statuses());
-    task.update(backend?.id, { phase: 'Looking for the result' });
+    const backend = record.backend === undefined ? undefined : backends.find(record.backend);
+    task.update(backend, { phase: 'Looking for the result' });
     const later = async (why: string): Promise<RecoveredJob> => {
       await recorder.park(clock.now() + retryMs, undefined);
       return { request, state: 'later', why };
     };
     try {
-      const resumed = await resumeThere(backend, record, task.context(backend?.id, recorder), clock, task.signal);
+      const resumed = await resumeThere(backend, record, task.context(backend, recorder), clock, task.signal);
       log.info(`${record.label}: ${resumed.is === 'result' ? 'found' : `${resumed.is}: ${resumed.why}`}`);
       if (resumed.is === 'later') return await later(resumed.why);
       if (resumed.is !== 'result') {
@@ -133,8 +133,9 @@ export class JobRunner implements Disposable {
       const folder = detailsOf(record).outputFolder || this.#options.outputFolder();
       const outputs = await this.#collect(task, recorder, resumed, folder, task.signal, record.outputs);
       const { result, backend: at } = resumed;
-      const attempts: readonly Attempt[] = [{ backend: at.id, outcome: 'done', ms: clock.now() - record.requestedAt }];
-      const outcome = await this.#done(task, recorder, result, outputs, at.id, at.label, attempts);
+      const ms = clock.now() - record.requestedAt;
+      const attempts: readonly Attempt[] = [{ backend: at.id, label: at.label, outcome: 'done', ms }];
+      const outcome = await this.#done(task, recorder, result, outputs, at, attempts);
       return { request, state: 'done', outcome };
     } catch (error) {
       const fault = toFault(error);
@@ -165,13 +166,13 @@ export class JobRunner implements Disposable {
     recorder: JobRecorder,
     folder: string,
     signal: AbortSignal,
-  ): Promise<{ result: BackendResult; outputs: readonly SavedOutput[]; label: string }> {
+  ): Promise<{ result: BackendResult; outputs: readonly SavedOutput[]; backend: Backend }> {
     const intents = task.intents;
     try {
-      const result = await backend.run(task.request, task.context(backend.id, recorder), signal);
+      const result = await backend.run(task.request, task.context(backend, recorder), signal);
       task.isFinished = true;
       const outputs = await this.#collect(task, recorder, { result, backend }, folder, signal);
-      return { result, outputs, label: backend.label };
+      return { result, outputs, backend };
     } catch (error) {
       // Only what this attempt has sent can still be found where the record says.
       if (task.intents > intents) task.mayStillEnd = endsPerhaps(toFault(error), task);
@@ -188,7 +189,7 @@ export class JobRunner implements Disposable {
     before?: readonly SavedOutput[],
   ): Promise<readonly SavedOutput[]> {
     const { clock, log } = this.#options;
-    task.update(backend.id, { phase: 'Fetching the result', fraction: 0.99 });
+    task.update(backend, { phase: 'Fetching the result', fraction: 0.99 });
     await recorder.holdsIt();
     const onSaved = async (outputs: readonly SavedOutput[]): Promise<void> => {
       task.saved = outputs;
@@ -213,8 +214,7 @@ export class JobRunner implements Disposable {
     recorder: JobRecorder,
     result: BackendResult,
     outputs: readonly SavedOutput[],
-    backend: Tier,
-    backendLabel: string,
+    { id: backend, tier, label: backendLabel, billing }: Backend,
     attempts: readonly Attempt[],
   ): Promise<JobOutcome> {
     const { clock, log, ledger, onDone, simulated = false } = this.#options;
@@ -230,16 +230,17 @@ export class JobRunner implements Disposable {
         log.error(`${request.label}: ${what}`, error);
       }
     };
-    const ran = result.workflow ?? (backend === 'gemini' ? undefined : request.workflow);
+    const ran = result.workflow ?? (tier === 'gemini' ? undefined : request.workflow);
     const outcome = (): JobOutcome => ({
-      ...{ request, backend, outputs, micros, costBasis, basis, gpu: result.gpu, workflow: ran, attempts },
+      ...{ request, backend, tier, backendLabel, outputs, micros, costBasis, basis, gpu: result.gpu, attempts },
+      workflow: ran,
       dropped: result.dropped,
       warnings: [...recorder.warnings, ...warnings],
       startedAt,
       ms: finishedAt - startedAt,
     });
     await attempt('The story of an output could not be written beside it', () =>
-      tellStories(outcome(), { backendLabel, finishedAt, simulated }),
+      tellStories(outcome(), { finishedAt, simulated }),
     );
     if (basis !== 'unknown') {
       await attempt('The cost could not be recorded', () =>
@@ -249,7 +250,7 @@ export class JobRunner implements Disposable {
           micros,
           basis,
           at: finishedAt,
-          inPodTime: backend === 'cloud',
+          inPodTime: billing === 'podTime',
         }),
       );
     }
@@ -279,16 +280,6 @@ export class JobRunner implements Disposable {
     await recorder.end({ state: 'failed', attempts, fault }).catch(() => undefined);
     return fault;
   }
-}
-
-/** The backend that a job was sent to. Whatever knows the configured pod can ask any pod of the account. */
-function backendOf(
-  { backend: id }: JobRecord,
-  statuses: readonly { readonly backend: Backend }[],
-): Backend | undefined {
-  const named = (name: string | undefined): Backend | undefined =>
-    statuses.find(({ backend }) => backend.id === name)?.backend;
-  return named(id) ?? (id?.startsWith('pod:') === true ? named('cloud') : undefined);
 }
 
 /** The server has the result, or may make it yet, although it could not be had now. */
