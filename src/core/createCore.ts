@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { BackendManager } from './backends/backendManager.ts';
 import { createCloudBackend } from './backends/cloudBackend.ts';
 import { createLocalBackend } from './backends/comfyBackend.ts';
+import { Contents } from './backends/contents.ts';
 import { createGeminiBackend } from './backends/geminiBackend.ts';
-import type { ComfyClient } from './comfy/comfyClient.ts';
+import type { ComfyClient, ComfyClientOptions } from './comfy/comfyClient.ts';
 import type { KeyVerdict } from './checkKey.ts';
 import { Ledger } from './cost/ledger.ts';
 import { PodDoors } from './fleet/agentDoors.ts';
@@ -100,6 +101,10 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
   const transport = lazyTransport(options.network, life);
   const newId = (): string => randomUUID();
 
+  const contents = new Contents();
+  const noting = (baseUrl: string): Pick<ComfyClientOptions, 'onObjectInfo'> => ({
+    onObjectInfo: (asked, info) => contents.note(baseUrl, asked, info),
+  });
   const clients = new Map<string, ComfyClient>();
   const comfyAt = (baseUrl: string): ComfyClient => {
     let client = clients.get(baseUrl);
@@ -107,7 +112,13 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
       client = late<ComfyClient>(
         async () => {
           const { createComfyClient } = await import('./comfy/comfyClient.ts');
-          return createComfyClient({ ...options, baseUrl, transport, token: () => doors.tokenFor(baseUrl) });
+          return createComfyClient({
+            ...options,
+            ...noting(baseUrl),
+            baseUrl,
+            transport,
+            token: () => doors.tokenFor(baseUrl),
+          });
         },
         { baseUrl },
       );
@@ -257,6 +268,30 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
       log,
       outputFolder: options.outputFolder,
       onDone: options.onJobDone,
+      explain: async (fault, { workflow, localOnly }, signal) => {
+        const { withOwners } = await import('./backends/whoHas.ts');
+        const { localComfyUrl } = options.addresses;
+        const podId = options.podId();
+        const podRuns = pods.lastSeen?.pods.some((pod) => pod.id === podId && pod.status === 'RUNNING') ?? false;
+        const places = [
+          ...(localComfyUrl === ''
+            ? []
+            : [{ id: 'local', name: 'the local ComfyUI', address: localComfyUrl, mayAsk: local.ready().ok }]),
+          ...(podId === undefined
+            ? []
+            : [
+                {
+                  id: 'cloud',
+                  name: 'the RunPod pod',
+                  address: pods.address(podId),
+                  mayAsk: podRuns && !localOnly && cloud.ready().ok,
+                },
+              ]),
+        ];
+        const ask = (address: string, classes: readonly string[], at: AbortSignal): Promise<unknown> =>
+          comfyAt(address).objectInfo(classes, at);
+        return withOwners(fault, { workflow, places, contents, ask }, signal);
+      },
       simulated: options.simulated ?? false,
     }),
   );

@@ -13,8 +13,14 @@ export interface SimulatorOptions {
   readonly timeScale: number;
   readonly seed: number;
   readonly comfyProfile?: ComfySimOptions['profile'];
+  /** What the local ComfyUI has installed; absent = as a bare server. */
+  readonly localShelf?: Shelf;
+  /** The same of every pod's ComfyUI. */
+  readonly podShelf?: Shelf;
   readonly runpodPresets?: RunpodSimOptions['presets'];
 }
+
+export type Shelf = Pick<ComfySimOptions, 'models' | 'nodePacks'>;
 
 /** Exactly what a person would put into the settings to use the real services. */
 export interface SimulatorAddresses {
@@ -63,6 +69,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     time,
     seed,
     gpu: { name: 'NVIDIA GeForce RTX 3060', vramBytes: 12 * gib, speed: 0.5 },
+    ...options.localShelf,
   });
   const runpod = createRunpodSim({
     time,
@@ -76,6 +83,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
         time,
         seed: seed + podComfies.size + 1,
         gpu: { name: pod.gpu.id, vramBytes: pod.gpu.memoryGb * gib, speed },
+        ...options.podShelf,
       });
       podComfies.set(pod.id, comfy);
       return comfy;

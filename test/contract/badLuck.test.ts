@@ -6,6 +6,7 @@ import type { Attempt } from '../../src/core/backends/backendManager.ts';
 import type { JobOutcome } from '../../src/core/jobs/jobRunner.ts';
 import { Fault } from '../../src/core/kernel/fault.ts';
 import type { ComfyFaults } from '../../src/sim/comfy/faults.ts';
+import { openClient } from './comfyClientWorld.ts';
 import { startFalseComfy, startPlainServer } from './plainServer.ts';
 import type { PlainServer } from './plainServer.ts';
 import { job, openWorld, samplerWorkflow, smallWorkflow } from './world.ts';
@@ -69,6 +70,96 @@ describe('bad luck with the local ComfyUI', () => {
     const { message } = await faultOf(run(workflow));
     assert.match(message, /width/);
     assert.match(message, /height/);
+  });
+
+  describe('a missing node or model', () => {
+    const sleeping = (seed = 1): ReturnType<typeof smallWorkflow> => ({
+      ...smallWorkflow(seed),
+      '2': {
+        class_type: 'SimSleep',
+        inputs: { image: ['1', 0], steps: 1, delay: 0.1, preview: false, seed },
+      },
+      '3': { class_type: 'SaveImage', inputs: { images: ['2', 0], filename_prefix: 'slept' } },
+    });
+    const force = (tier: 'local' | 'cloud' | 'none'): void => {
+      world.settings = { ...world.settings, 'routing.forced': tier };
+    };
+    const onPods = { podShelf: { nodePacks: ['simtest'] } } as const;
+    const podAnswered = async (): Promise<void> => void (await world.core.backends.check('cloud', world.signal));
+
+    it('a missing node: it is named, and the next backend, which has it, takes the job', async () => {
+      await open(onPods);
+      withPod();
+      const outcome = await run(sleeping());
+      assert.equal(outcome.backend, 'cloud');
+      assert.match(firstTry(outcome).why ?? '', /node SimSleep is not installed/);
+    });
+
+    it('a missing node: it is said which other backend has it', async () => {
+      await open(onPods);
+      withPod();
+      await podAnswered();
+      force('local');
+      const fault = await faultOf(run(sleeping()));
+      assert.equal(fault.kind, 'mismatch');
+      assert.match(fault.message, /local: node SimSleep is not installed/);
+      assert.equal(fault.facts.nextStep, 'The RunPod pod has the node SimSleep.');
+    });
+
+    it('a missing node: it is said also of a backend that is away now', async () => {
+      await open(onPods);
+      withPod();
+      await run(sleeping());
+      await world.core.pods.stop(world.podId!, world.signal);
+      force('local');
+      const fault = await faultOf(run(sleeping(2)));
+      assert.equal(fault.facts.nextStep, 'The RunPod pod has the node SimSleep.');
+      assert.equal(world.sim.runpod.state().pods[0]?.status, 'EXITED', 'and nothing is started to find out');
+    });
+
+    it('a missing node: it is said that nobody else is known to have it', async () => {
+      await open(onPods);
+      withPod();
+      const workflow = { ...smallWorkflow(), '9': { class_type: 'NoSuchNode', inputs: {} } };
+      const fault = await faultOf(run(workflow));
+      assert.match(fault.message, /local: node NoSuchNode.*cloud: node NoSuchNode/);
+      assert.equal(fault.facts.nextStep, 'No other backend is known to have the node NoSuchNode.');
+    });
+
+    it('a missing node of a job that stays here: no other backend is asked', async () => {
+      await open(onPods);
+      withPod();
+      await podAnswered();
+      const asked = world.sim.podComfy(world.podId!)?.requests.length;
+      const fault = await faultOf(world.core.jobs.run(job(sleeping(), { localOnly: true }), quiet, world.signal));
+      assert.equal(fault.facts.nextStep, 'No other backend is known to have the node SimSleep.');
+      assert.equal(world.sim.podComfy(world.podId!)?.requests.length, asked);
+    });
+
+    it('a missing model: it is named, and it is said which other backend has it', async () => {
+      await open({ localShelf: { models: { checkpoints: ['mine.safetensors'] } } });
+      withPod();
+      force('cloud');
+      const workflow = samplerWorkflow();
+      workflow['1']!.inputs.ckpt_name = 'mine.safetensors';
+      const fault = await faultOf(run(workflow));
+      assert.equal(fault.kind, 'mismatch');
+      assert.match(fault.message, /CheckpointLoaderSimple \(node 1\).*mine\.safetensors/);
+      assert.equal(fault.facts.nextStep, "The local ComfyUI has 'mine.safetensors' (CheckpointLoaderSimple).");
+    });
+
+    for (const comfyProfile of ['0.3.64', '0.8.0', '0.33.0'] as const) {
+      it(`a missing node that ComfyUI ${comfyProfile} itself refuses is a mismatch, named`, async () => {
+        await open({ comfyProfile });
+        const client = openClient(world.sim.addresses.localComfyUrl);
+        const titled = { class_type: 'NoSuchNode', inputs: {}, _meta: { title: 'My node' } };
+        const fault = await faultOf(client.run({ ...smallWorkflow(), '9': titled }));
+        await client.close();
+        assert.equal(fault.kind, 'mismatch');
+        assert.match(fault.message, /NoSuchNode is not installed/);
+        assert.equal(fault.facts.nodeType, 'NoSuchNode');
+      });
+    }
   });
 
   describe('a wrong URL', () => {

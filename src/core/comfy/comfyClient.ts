@@ -56,6 +56,8 @@ export interface ComfyClientOptions {
   readonly userAgent: string;
   /** Shown to the agent of a pod that we deployed; undefined = this ComfyUI has no such door. */
   readonly token?: () => Promise<string | undefined>;
+  /** Told what the server has of the classes it was asked for. */
+  readonly onObjectInfo?: (asked: readonly string[], info: ObjectInfo) => void;
 }
 
 /** Health answers within 5 s (design, 4); other calls may wait for a busy event loop (comfyui.md 6.1). */
@@ -102,7 +104,9 @@ export function createComfyClient(options: ComfyClientOptions): ComfyClient {
           http.send({ ...get, path: `object_info/${encodeURIComponent(name)}`, reply: wire.objectInfo }, signal),
         ),
       );
-      return Object.assign({}, ...parts) as ObjectInfo;
+      const info = Object.assign({}, ...parts) as ObjectInfo;
+      options.onObjectInfo?.(classes, info);
+      return info;
     },
     async submit({ id, clientId, workflow }, signal) {
       const reply = await http.send(

@@ -32,6 +32,8 @@ export interface JobRunnerOptions {
   readonly outputFolder: () => string;
   /** Called once a job has its files, before it counts as done. */
   readonly onDone: (outcome: JobOutcome) => Promise<void>;
+  /** Adds to a failure what a person can do about it; may ask around for a moment. */
+  readonly explain?: (fault: Fault, request: JobRequest, signal: AbortSignal) => Promise<Fault>;
   /** True when the simulator makes the pictures: their stories say so. */
   readonly simulated?: boolean;
 }
@@ -96,7 +98,7 @@ export class JobRunner implements Disposable {
       return await this.#done(task, recorder, result, outputs, backend, execution.attempts);
     } catch (error) {
       await written;
-      throw await this.#failed(task, recorder, error);
+      throw await this.#failed(task, recorder, await this.#explained(error, request, task.signal));
     } finally {
       held.dispose();
       task.dispose();
@@ -147,6 +149,16 @@ export class JobRunner implements Disposable {
       held.dispose();
       task.dispose();
     }
+  }
+
+  /** A failed explanation must not hide the failure. */
+  async #explained(error: unknown, request: JobRequest, signal: AbortSignal): Promise<unknown> {
+    const { explain, log } = this.#options;
+    if (explain === undefined || signal.aborted) return error;
+    return explain(toFault(error), request, signal).catch((failure: unknown) => {
+      log.debug(`The failure could not be explained: ${toFault(failure).message}`);
+      return error;
+    });
   }
 
   dispose(): void {
