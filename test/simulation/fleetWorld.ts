@@ -1,0 +1,543 @@
+import { podTimeMicros } from '../../src/core/cost/price.ts';
+import { diskMicrosPerHour } from '../../src/core/fleet/podCost.ts';
+import type { FleetChange, FleetPod, FleetPolicy, PodPhase, QueuedWork } from '../../src/core/fleet/fleetScene.ts';
+import { Reconciler } from '../../src/core/fleet/reconciler.ts';
+import type { FleetEvent, ObservedScene } from '../../src/core/fleet/reconciler.ts';
+import { Fault } from '../../src/core/kernel/fault.ts';
+import { known, unknown } from '../../src/core/kernel/observed.ts';
+import { dispatch } from '../../src/core/queue/dispatch.ts';
+import type { DispatchPolicy, WaitingJob, Worker } from '../../src/core/queue/dispatch.ts';
+import { newestQuantile, predict, readRuns, remainingSeconds } from '../../src/core/queue/measurements.ts';
+import type { MeasuredRun, SpeedBook } from '../../src/core/queue/measurements.ts';
+import { inStock, keyOf, priceMicros, within } from './market.ts';
+import type { Offer, Weather } from './market.ts';
+import { Random } from './random.ts';
+import type { Arrival } from './traces.ts';
+import { VirtualClock } from './virtualClock.ts';
+
+/** A GPU at home, always there and free. */
+export interface HomeGpu {
+  readonly gpu: string;
+  readonly speed: number;
+}
+
+export interface Setup {
+  readonly seed: number;
+  readonly arrivals: readonly Arrival[];
+  readonly offers: readonly Offer[];
+  readonly policy: FleetPolicy;
+  readonly weather: Weather;
+  readonly dispatchPolicy?: DispatchPolicy;
+  readonly home?: readonly HomeGpu[];
+  /** Pods of someone else in the same account: idle and dear, a temptation. */
+  readonly foreignPods?: number;
+  readonly budgetMicros?: number;
+  /** Ours at the start, ready. */
+  readonly podsAtStart?: readonly Offer[];
+  /** Share by which a run may differ from its nominal time. */
+  readonly noise?: number;
+}
+
+interface Job {
+  readonly id: string;
+  readonly arrival: Arrival;
+  readonly order: number;
+  /** Arrived, or put back after a death. */
+  sinceMs: number;
+  firstStartMs: number | undefined;
+  endedMs: number | undefined;
+  readonly excluded: Map<string, string>;
+}
+
+interface Machine {
+  readonly id: string;
+  readonly offer: Offer;
+  readonly kind: 'ours' | 'foreign' | 'home';
+  phase: PodPhase | 'gone';
+  sinceMs: number;
+  usdPerHourMicros: number;
+  bootSeconds: number;
+  idleSinceMs: number | undefined;
+  /** Bound here: the first one runs. */
+  readonly bound: Job[];
+  runFromMs: number;
+  /** A run's end is of this life only. */
+  life: number;
+  billedToMs: number;
+  gpuMicros: number;
+  diskMicros: number;
+}
+
+export interface Outcome {
+  readonly jobs: number;
+  readonly ended: number;
+  /** From arrival to the start of the run, seconds, in the order of arrival. */
+  readonly waits: readonly number[];
+  readonly makespanSeconds: number;
+  readonly gpuMicros: number;
+  readonly diskMicros: number;
+  readonly launches: number;
+  readonly stops: number;
+  readonly mostPods: number;
+  readonly boots: readonly number[];
+  readonly events: readonly FleetEvent[];
+  /** Broken promises; a sentence each. */
+  readonly violations: readonly string[];
+  readonly looks: number;
+}
+
+const depth = 2;
+const apiMs = 2_000;
+const disk = { volumeGb: 60, containerDiskGb: 30 };
+const quiet = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: (...told: unknown[]) => {
+    throw new Error(told.map(String).join(' '));
+  },
+};
+
+/** Plays one trace through the real plan, reconciler, dispatcher, measurements and prices, on a virtual clock. */
+export async function simulate(setup: Setup, untilMs: number): Promise<Outcome> {
+  const world = new FleetWorld(setup);
+  return world.play(untilMs);
+}
+
+class FleetWorld {
+  readonly #setup: Setup;
+  readonly #clock = new VirtualClock();
+  readonly #random: Random;
+  readonly #machines: Machine[] = [];
+  readonly #waiting: Job[] = [];
+  readonly #jobs: Job[] = [];
+  readonly #runs: MeasuredRun[] = [];
+  readonly #boots = new Map<string, number[]>();
+  readonly #allBoots: number[] = [];
+  readonly #gaps: number[] = [];
+  readonly #events: FleetEvent[] = [];
+  readonly #violations: string[] = [];
+  readonly #reconciler: Reconciler;
+  #book: SpeedBook = readRuns([], 0);
+  #emptySinceMs: number | undefined;
+  #knewPods = false;
+  #lastIdleStop: { atMs: number; gpu: string } | undefined;
+  #newestWorkMs = Number.NEGATIVE_INFINITY;
+  #launches = 0;
+  #stops = 0;
+  #mostPods = 0;
+  #looks = 0;
+
+  constructor(setup: Setup) {
+    this.#setup = setup;
+    this.#random = new Random(setup.seed);
+    for (const offer of setup.podsAtStart ?? []) this.#addMachine(offer, 'ours', 'ready');
+    for (let index = 0; index < (setup.foreignPods ?? 0); index++) {
+      this.#addMachine(setup.offers.at(-1)!, 'foreign', index % 2 === 0 ? 'ready' : 'stopped');
+    }
+    for (const { gpu, speed } of setup.home ?? []) {
+      const offer: Offer = { gpu, speed, cloud: 'SECURE', usdPerHour: 0, bootSeconds: { first: 0, again: 0 } };
+      this.#addMachine(offer, 'home', 'ready');
+    }
+    const ports = {
+      observe: async () => this.#observe(),
+      carryOut: (change: FleetChange, signal: AbortSignal) => this.#carryOut(change, signal),
+    };
+    this.#reconciler = new Reconciler({ ports, clock: this.#clock, log: quiet });
+    this.#reconciler.onDidAct((event) => this.#events.push(event));
+  }
+
+  async play(untilMs: number): Promise<Outcome> {
+    for (const [index, arrival] of this.#setup.arrivals.entries()) {
+      this.#clock.at(arrival.atMs, () => this.#arrive(arrival, index));
+    }
+    if (this.#setup.policy.warmPods > 0 || this.#setup.policy.rule.by === 'fixed') this.#reconciler.wake();
+    const total = this.#setup.arrivals.length;
+    // To the end of the asked time; beyond it only as long as jobs are left.
+    await this.#clock.run(untilMs);
+    await this.#clock.run(untilMs * 2, () => this.#jobs.every((job) => job.endedMs !== undefined));
+    this.#reconciler.dispose();
+    for (const machine of this.#machines) this.#bill(machine);
+    const ours = this.#machines.filter(({ kind }) => kind === 'ours');
+    const ended = this.#jobs.filter((job) => job.endedMs !== undefined);
+    return {
+      jobs: total,
+      ended: ended.length,
+      waits: this.#jobs.map((job) => ((job.firstStartMs ?? this.#clock.now()) - job.arrival.atMs) / 1_000),
+      makespanSeconds:
+        (Math.max(0, ...ended.map((job) => job.endedMs ?? 0)) - (this.#setup.arrivals[0]?.atMs ?? 0)) / 1_000,
+      gpuMicros: ours.reduce((sum, { gpuMicros }) => sum + gpuMicros, 0),
+      diskMicros: ours.reduce((sum, { diskMicros }) => sum + diskMicros, 0),
+      launches: this.#launches,
+      stops: this.#stops,
+      mostPods: this.#mostPods,
+      boots: this.#allBoots,
+      events: this.#events,
+      violations: this.#violations,
+      looks: this.#looks,
+    };
+  }
+
+  #arrive(arrival: Arrival, order: number): void {
+    const nowMs = this.#clock.now();
+    if (this.#emptySinceMs !== undefined) this.#gaps.push((nowMs - this.#emptySinceMs) / 1_000);
+    this.#emptySinceMs = undefined;
+    const job: Job = {
+      id: `job-${order}`,
+      arrival,
+      order,
+      sinceMs: nowMs,
+      firstStartMs: undefined,
+      endedMs: undefined,
+      excluded: new Map(),
+    };
+    this.#jobs.push(job);
+    this.#queue(job);
+  }
+
+  #queue(job: Job): void {
+    job.sinceMs = this.#clock.now();
+    this.#newestWorkMs = job.sinceMs;
+    this.#waiting.push(job);
+    this.#pump();
+    this.#reconciler.wake();
+  }
+
+  /** Hands out what the dispatcher gives. */
+  #pump(): void {
+    const workers = this.#machines.flatMap((machine) => this.#worker(machine));
+    if (this.#waiting.length === 0 || workers.length === 0) return;
+    const jobs = this.#waiting.map((job): WaitingJob => {
+      const { id, order, arrival, excluded } = job;
+      return { id, priority: 0, order, fingerprint: arrival.fingerprint, models: [arrival.fingerprint], excluded };
+    });
+    const policy = this.#setup.dispatchPolicy ?? { strategy: 'fastest', secondsPerUsd: 0 };
+    const { assignments } = dispatch({ jobs, workers, book: this.#book, policy });
+    for (const { jobId, workerId } of assignments) {
+      const machine = this.#machines.find(({ id }) => id === workerId)!;
+      const [job] = this.#waiting.splice(
+        this.#waiting.findIndex(({ id }) => id === jobId),
+        1,
+      );
+      if (machine.phase !== 'ready') this.#violations.push(`${jobId} was given to ${workerId}, which is not ready`);
+      machine.bound.push(job!);
+      if (machine.bound.length > depth) this.#violations.push(`${workerId} was given more than ${depth} jobs`);
+      machine.idleSinceMs = undefined;
+      if (machine.bound.length === 1) this.#runNext(machine);
+    }
+  }
+
+  #worker(machine: Machine): readonly Worker[] {
+    if (machine.kind === 'foreign') return [];
+    if (machine.phase !== 'ready' && machine.phase !== 'booting') return [];
+    const noBudget = machine.kind === 'ours' && (this.#remainingMicros() ?? 1) <= 0;
+    return [
+      {
+        id: machine.id,
+        label: machine.id,
+        rank: machine.kind === 'home' ? 0 : 1,
+        gpu: machine.offer.gpu,
+        freeSlots: machine.phase === 'ready' ? depth - machine.bound.length : 0,
+        secondsAhead: this.#busySeconds(machine) + this.#bootLeft(machine),
+        loadedModels: [],
+        loadSeconds: 0,
+        transferSeconds: 0,
+        usdPerHourMicros: machine.usdPerHourMicros,
+        microsPerJob: 0,
+        closed: noBudget ? 'The budget is spent' : undefined,
+        lastResort: false,
+      },
+    ];
+  }
+
+  #runNext(machine: Machine): void {
+    const job = machine.bound[0];
+    const nowMs = this.#clock.now();
+    if (job === undefined) {
+      machine.idleSinceMs = nowMs;
+      return;
+    }
+    job.firstStartMs ??= nowMs;
+    machine.runFromMs = nowMs;
+    const noise = this.#setup.noise ?? 0.1;
+    const seconds = (job.arrival.work / machine.offer.speed) * this.#random.between(1 - noise, 1 + noise);
+    const { life } = machine;
+    const dies = machine.kind === 'ours' && this.#random.chance(this.#setup.weather.deathShare);
+    this.#clock.at(nowMs + seconds * (dies ? 500 : 1_000), () => {
+      if (machine.life !== life) return;
+      if (dies) this.#die(machine);
+      else this.#end(machine, job, seconds);
+    });
+  }
+
+  #end(machine: Machine, job: Job, seconds: number): void {
+    const nowMs = this.#clock.now();
+    machine.bound.shift();
+    job.endedMs = nowMs;
+    this.#runs.push({ fingerprint: job.arrival.fingerprint, gpu: machine.offer.gpu, seconds, atMs: nowMs });
+    if (this.#runs.length > 300) this.#runs.splice(0, 100);
+    this.#book = readRuns(this.#runs, nowMs);
+    this.#runNext(machine);
+    this.#pump();
+    if (this.#waiting.length === 0 && this.#machines.every(({ bound }) => bound.length === 0))
+      this.#emptySinceMs = nowMs;
+    this.#reconciler.wake();
+  }
+
+  #die(machine: Machine): void {
+    const lost = machine.bound.splice(0);
+    this.#become(machine, 'failed');
+    // A failed container bills until someone ends it; here a person does at once.
+    this.#bill(machine);
+    machine.phase = 'gone';
+    for (const job of lost) this.#queue(job);
+    this.#reconciler.wake();
+  }
+
+  #observe(): ObservedScene {
+    const nowMs = this.#clock.now();
+    const { weather, policy, offers } = this.#setup;
+    this.#looks += 1;
+    this.#knewPods = !within(weather.outages, nowMs);
+    const fault = new Fault('unreachable', 'RunPod does not answer');
+    const remainingMicros = this.#remainingMicros();
+    const spentMicros = (this.#setup.budgetMicros ?? 0) - (remainingMicros ?? 0);
+    return {
+      pods: this.#knewPods
+        ? known(
+            this.#machines.flatMap((machine) => this.#asPod(machine)),
+            nowMs,
+          )
+        : unknown(nowMs, fault),
+      waiting: this.#waiting.map((job) => this.#asWork(job)),
+      elsewhere: this.#machines
+        .filter(({ kind }) => kind === 'home')
+        .map((machine) => ({ gpu: machine.offer.gpu, busySeconds: this.#busySeconds(machine) })),
+      candidates: this.#knewPods
+        ? known(
+            offers.map((offer) => ({
+              key: keyOf(offer),
+              gpu: offer.gpu,
+              cloud: offer.cloud,
+              usdPerHourMicros: priceMicros(offer, weather, nowMs),
+              // The catalogue lags: a drought is told an hour after it began.
+              stock: inStock(offer, weather, nowMs - 3_600_000) || inStock(offer, weather, nowMs) ? 'HIGH' : 'NONE',
+              bootSeconds: this.#bootOf(`new ${keyOf(offer)}`),
+            })),
+            nowMs,
+          )
+        : unknown(nowMs, fault),
+      policy,
+      budget: {
+        remainingMicros,
+        usedShare: this.#setup.budgetMicros === undefined ? 0 : spentMicros / this.#setup.budgetMicros,
+      },
+      gapsSeconds: this.#gaps.slice(-20),
+    };
+  }
+
+  #asPod(machine: Machine): readonly FleetPod[] {
+    if (machine.kind === 'home' || machine.phase === 'gone') return [];
+    return [
+      {
+        id: machine.id,
+        name: machine.id,
+        ours: machine.kind === 'ours',
+        keep: false,
+        phase: machine.phase,
+        gpu: machine.offer.gpu,
+        usdPerHourMicros: machine.usdPerHourMicros,
+        sinceMs: machine.sinceMs,
+        bootSeconds: this.#bootOf(
+          machine.phase === 'booting' ? `now ${machine.id}` : `again ${keyOf(machine.offer)}`,
+          machine,
+        ),
+        idleSinceMs: machine.idleSinceMs,
+        inFlight: machine.bound.length,
+        busySeconds: this.#busySeconds(machine),
+        jobSeconds: predict(this.#book, 'image', machine.offer.gpu).seconds,
+      },
+    ];
+  }
+
+  #asWork(job: Job): QueuedWork {
+    const seconds = (gpu: string): number => predict(this.#book, job.arrival.fingerprint, gpu).seconds;
+    return {
+      id: job.id,
+      sinceMs: job.sinceMs,
+      seconds: Object.fromEntries(
+        this.#machines
+          .concat()
+          .map(({ offer }) => [offer.gpu, seconds(offer.gpu)] as const)
+          .concat(this.#setup.offers.map(({ gpu }) => [gpu, seconds(gpu)] as const)),
+      ),
+      otherSeconds: seconds('unlisted'),
+      onPods: true,
+      onElsewhere: true,
+    };
+  }
+
+  async #carryOut(change: FleetChange, signal: AbortSignal): Promise<void> {
+    const { weather } = this.#setup;
+    if (!this.#knewPods) this.#violations.push(`${change.do} while the pods were unknown`);
+    await this.#clock.sleep(apiMs, signal);
+    if (within(weather.outages, this.#clock.now()))
+      throw new Fault('unreachable', 'RunPod does not answer', { delivered: 'no' });
+    if (change.do === 'stop' || change.do === 'move')
+      this.#stop(change.podId, change.do === 'stop' ? change.cause : 'zeroGpu');
+    if (change.do === 'start') this.#start(change.podId);
+    if (change.do === 'create' || change.do === 'move') this.#create(change.candidates.map(({ key }) => key));
+  }
+
+  #stop(podId: string, cause: string): void {
+    const machine = this.#machines.find(({ id }) => id === podId)!;
+    if (machine.kind !== 'ours') this.#violations.push(`${podId} is not ours, and was stopped`);
+    // The dispatcher may have been quicker: then there is nothing to stop.
+    if (machine.bound.length > 0) throw new Fault('rejected', `${podId} has work again`);
+    if (cause === 'idle') this.#lastIdleStop = { atMs: this.#clock.now(), gpu: machine.offer.gpu };
+    this.#stops += 1;
+    this.#become(machine, 'stopped');
+  }
+
+  #start(podId: string): void {
+    const machine = this.#machines.find(({ id }) => id === podId)!;
+    if (machine.kind !== 'ours') this.#violations.push(`${podId} is not ours, and was started`);
+    if (machine.phase !== 'stopped') this.#violations.push(`${podId} was started though it is ${machine.phase}`);
+    const { weather } = this.#setup;
+    if (!inStock(machine.offer, weather, this.#clock.now()) || this.#random.chance(weather.refusedShare)) {
+      throw new Fault('noCapacity', 'There are not enough free GPUs on the host machine', { delivered: 'no' });
+    }
+    this.#checkFlapping(machine.offer.gpu);
+    this.#launches += 1;
+    if (this.#random.chance(weather.zeroGpuShare)) this.#become(machine, 'zeroGpu');
+    else this.#boot(machine, machine.offer.bootSeconds.again);
+    this.#checkCaps();
+  }
+
+  #create(keys: readonly string[]): void {
+    const { offers, weather } = this.#setup;
+    const nowMs = this.#clock.now();
+    const offer = keys
+      .map((key) => offers.find((one) => keyOf(one) === key)!)
+      .find((one) => inStock(one, weather, nowMs));
+    if (offer === undefined) throw new Fault('noCapacity', 'No free GPU', { delivered: 'no' });
+    this.#checkFlapping(offer.gpu);
+    this.#launches += 1;
+    this.#boot(this.#addMachine(offer, 'ours', 'stopped'), offer.bootSeconds.first);
+    this.#checkCaps();
+  }
+
+  #addMachine(offer: Offer, kind: Machine['kind'], phase: PodPhase): Machine {
+    const nowMs = this.#clock.now();
+    const machine: Machine = {
+      id: `${kind}-${this.#machines.length}`,
+      offer,
+      kind,
+      phase,
+      sinceMs: nowMs,
+      usdPerHourMicros: kind === 'home' ? 0 : priceMicros(offer, this.#setup.weather, nowMs),
+      bootSeconds: 0,
+      idleSinceMs: phase === 'ready' ? nowMs : undefined,
+      bound: [],
+      runFromMs: 0,
+      life: 0,
+      billedToMs: nowMs,
+      gpuMicros: 0,
+      diskMicros: 0,
+    };
+    this.#machines.push(machine);
+    return machine;
+  }
+
+  #boot(machine: Machine, usualSeconds: number): void {
+    const fresh = usualSeconds === machine.offer.bootSeconds.first;
+    this.#become(machine, 'booting');
+    machine.bootSeconds = usualSeconds * this.#random.between(0.85, this.#setup.weather.slowBoot);
+    const { life, bootSeconds } = machine;
+    this.#clock.at(this.#clock.now() + bootSeconds * 1_000, () => {
+      if (machine.life !== life) return;
+      const name = `${fresh ? 'new' : 'again'} ${keyOf(machine.offer)}`;
+      this.#boots.set(name, [...(this.#boots.get(name) ?? []), bootSeconds]);
+      this.#allBoots.push(bootSeconds);
+      this.#bill(machine);
+      machine.phase = 'ready';
+      machine.sinceMs = this.#clock.now();
+      machine.idleSinceMs = this.#clock.now();
+      this.#pump();
+      this.#reconciler.wake();
+    });
+  }
+
+  #become(machine: Machine, phase: PodPhase): void {
+    this.#bill(machine);
+    machine.phase = phase;
+    machine.life += 1;
+    machine.sinceMs = this.#clock.now();
+    machine.idleSinceMs = undefined;
+  }
+
+  /** By the second, at the price of the pod, and its disks. */
+  #bill(machine: Machine): void {
+    const nowMs = this.#clock.now();
+    const ms = nowMs - machine.billedToMs;
+    machine.billedToMs = nowMs;
+    if (machine.kind !== 'ours' || machine.phase === 'gone') return;
+    const isStopped = machine.phase === 'stopped';
+    if (!isStopped) machine.gpuMicros += podTimeMicros(machine.usdPerHourMicros, ms);
+    const status = isStopped ? 'EXITED' : 'RUNNING';
+    machine.diskMicros += podTimeMicros(diskMicrosPerHour({ status, ...disk }), ms);
+  }
+
+  #remainingMicros(): number | undefined {
+    if (this.#setup.budgetMicros === undefined) return undefined;
+    let spent = 0;
+    for (const machine of this.#machines) {
+      this.#bill(machine);
+      spent += machine.gpuMicros;
+      // What runs is reserved.
+      if (machine.kind === 'ours') spent += podTimeMicros(machine.usdPerHourMicros, this.#busySeconds(machine) * 1_000);
+    }
+    return this.#setup.budgetMicros - spent;
+  }
+
+  #bootOf(name: string, machine?: Machine): number {
+    if (name.startsWith('now ') && machine !== undefined) {
+      const fresh = machine.bootSeconds > machine.offer.bootSeconds.again * this.#setup.weather.slowBoot;
+      return this.#bootOf(`${fresh ? 'new' : 'again'} ${keyOf(machine.offer)}`);
+    }
+    return newestQuantile(this.#boots.get(name) ?? [], 0.75, name.startsWith('again') ? 120 : 240);
+  }
+
+  #bootLeft(machine: Machine): number {
+    if (machine.phase !== 'booting') return 0;
+    return Math.max(5, this.#bootOf(`now ${machine.id}`, machine) - (this.#clock.now() - machine.sinceMs) / 1_000);
+  }
+
+  #busySeconds(machine: Machine): number {
+    return machine.bound.reduce((sum, job, index) => {
+      const { seconds } = predict(this.#book, job.arrival.fingerprint, machine.offer.gpu);
+      const elapsed = index === 0 ? (this.#clock.now() - machine.runFromMs) / 1_000 : 0;
+      return sum + remainingSeconds(seconds, elapsed);
+    }, 0);
+  }
+
+  #checkCaps(): void {
+    const { policy } = this.#setup;
+    const active = this.#machines.filter(
+      ({ kind, phase }) => kind === 'ours' && phase !== 'stopped' && phase !== 'gone' && phase !== 'failed',
+    );
+    this.#mostPods = Math.max(this.#mostPods, active.length);
+    if (active.length > policy.maxPods)
+      this.#violations.push(`${active.length} pods run, ${policy.maxPods} are allowed`);
+    const usdPerHourMicros = active.reduce((sum, machine) => sum + machine.usdPerHourMicros, 0);
+    if (usdPerHourMicros > policy.maxUsdPerHourMicros)
+      this.#violations.push(`${usdPerHourMicros} micro-dollars per hour`);
+  }
+
+  #checkFlapping(gpu: string): void {
+    const stopped = this.#lastIdleStop;
+    if (stopped?.gpu !== gpu || this.#setup.policy.warmPods > 0) return;
+    const soon = this.#clock.now() - stopped.atMs < this.#setup.policy.restSeconds * 1_000;
+    if (soon && this.#newestWorkMs <= stopped.atMs) this.#violations.push(`${gpu} started again without new work`);
+  }
+}
