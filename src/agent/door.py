@@ -242,8 +242,9 @@ def entrance(target, token):
     Puts the token of a link into a cookie and goes on to the address without it. By a page, not by a redirect: to
     ComfyUI the next request then comes from its own site, wherever the link was clicked.
     """
-    # Two slashes would lead to another host.
-    address = html.escape('/' + target.decode('ascii').lstrip('/\\'))
+    path, mark, query = target.decode('ascii').partition('?')
+    # Relative to where it is: nothing in an address may lead to another host.
+    address = html.escape('./' + path.rpartition('/')[2] + mark + query)
     body = '<!doctype html><meta http-equiv="refresh" content="0;url=%s"><a href="%s">ComfyUI</a>' % (address, address)
     extra = (
         b'Set-Cookie: ' + COOKIE + b'=' + token + b'; Path=/; Secure; HttpOnly; SameSite=Strict\r\n'

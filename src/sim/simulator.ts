@@ -4,6 +4,7 @@ import { createGeminiSim } from './gemini/geminiSim.ts';
 import type { GeminiSim } from './gemini/geminiSim.ts';
 import { listen } from './listener.ts';
 import type { Listener } from './listener.ts';
+import { withAgentDoor } from './runpod/agentDoor.ts';
 import { createRunpodSim } from './runpod/runpodSim.ts';
 import type { RunpodSim, RunpodSimOptions } from './runpod/runpodSim.ts';
 import { createSimTime } from './simTime.ts';
@@ -86,7 +87,11 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
         ...options.podShelf,
       });
       podComfies.set(pod.id, comfy);
-      return comfy;
+      const queueLength = (): number => {
+        const { running, pending } = comfy.state();
+        return pending.length + (running === undefined ? 0 : 1);
+      };
+      return withAgentDoor(comfy, { podId: pod.id, env: pod.env, time, queueLength });
     },
   });
   const gemini = createGeminiSim({ time, seed, apiKey: geminiApiKey });

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { createCore } from '../../src/core/createCore.ts';
 import type { Core } from '../../src/core/createCore.ts';
 import { memoryPodTokens } from '../../src/core/fleet/agentToken.ts';
+import type { PodTokens } from '../../src/core/fleet/agentToken.ts';
 import type { Consent, ConsentQuestion } from '../../src/core/gemini/consentQuestion.ts';
 import { systemClock } from '../../src/core/kernel/clock.ts';
 import { Emitter } from '../../src/core/kernel/event.ts';
@@ -29,6 +30,7 @@ export interface World {
   consent: Consent;
   readonly questions: readonly ConsentQuestion[];
   readonly keys: Map<SecretId, string>;
+  readonly podTokens: PodTokens;
   keysChanged(id: SecretId): void;
   close(): Promise<void>;
 }
@@ -38,10 +40,12 @@ export const fastPodTimings = { pollMs: 30, confirmMs: 5_000, visibleWithinMs: 1
 export interface WorldOptions extends Partial<SimulatorOptions> {
   readonly podWatchEveryMs?: number;
   readonly localComfyUrl?: string;
+  /** Another world's: the same services, seen from another computer. */
+  readonly sim?: Simulator;
 }
 
 export async function openWorld(options: WorldOptions = {}): Promise<World> {
-  const sim = await startSimulator({ timeScale: 200, seed: 11, ...options });
+  const sim = options.sim ?? (await startSimulator({ timeScale: 200, seed: 11, ...options }));
   const folder = await mkdtemp(path.join(tmpdir(), 'podrelay-world-'));
   const life = new Lifetime();
   const lines: string[] = [];
@@ -70,11 +74,12 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     consent: () => Promise.resolve(false),
     questions,
     keys,
+    podTokens: memoryPodTokens(),
     keysChanged: (id) => changed.fire(id),
     core: undefined as unknown as Core,
     close: async () => {
       life.dispose();
-      await sim.dispose();
+      if (options.sim === undefined) await sim.dispose();
       await rm(folder, { recursive: true, force: true });
     },
   };
@@ -87,7 +92,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       settings: () => world.settings,
       addresses: { ...sim.addresses, localComfyUrl: options.localComfyUrl ?? sim.addresses.localComfyUrl },
       secrets: { get: (id) => Promise.resolve(keys.get(id)), onDidChange: (listener) => changed.event(listener) },
-      podTokens: memoryPodTokens(),
+      podTokens: world.podTokens,
       podId: () => world.podId,
       databaseFile: path.join(folder, 'store', 'podrelay.db'),
       network: () => ({ proxyUrl: undefined, noProxy: [], strictTls: true }),

@@ -1,3 +1,5 @@
+import { Fault } from '../kernel/fault.ts';
+import type { Pod } from '../runpod/pod.ts';
 import { newPodToken, tokenHash } from './agentToken.ts';
 import type { PodTokens } from './agentToken.ts';
 import { comfyPort } from './proxyAddress.ts';
@@ -41,6 +43,13 @@ export class PodDoors {
     return token;
   }
 
+  /** Before a pod is started and paid for: @throws Fault 'unauthorized' when its door would not open for us. */
+  async assertKnown(pod: Pod): Promise<void> {
+    if (pod.tokenSha256 === undefined) return;
+    const token = await this.tokenOf(pod.id);
+    if (token === undefined || tokenHash(token) !== pod.tokenSha256) throw tokenUnknown(pod.name);
+  }
+
   /** The token for a ComfyUI's address; undefined when that is no pod's. */
   async tokenFor(address: string): Promise<string | undefined> {
     const podId = podAt(this.#options.proxyTemplate, address);
@@ -53,6 +62,13 @@ export class PodDoors {
     const token = await this.tokenOf(podId);
     return token === undefined ? address : `${address}/?token=${token}`;
   }
+}
+
+export function tokenUnknown(podName: string): Fault {
+  return new Fault('unauthorized', `The pod ${podName} is private, and its token is not on this computer`, {
+    delivered: 'no',
+    nextStep: 'Use it on the computer that deployed it, or deploy another pod.',
+  });
 }
 
 /** The pod whose ComfyUI has this address. */

@@ -1,12 +1,9 @@
 import { deflateSync } from 'node:zlib';
-import { idleSecondsVariable } from '../runpod/pod.ts';
+import { idleSecondsVariable, tokenHashVariable } from '../runpod/pod.ts';
 import { agentProgram } from './agentProgram.ts';
 import { comfyPort } from './proxyAddress.ts';
 import { watchdogScript } from './watchdog.ts';
 import type { WatchdogSettings } from './watchdog.ts';
-
-/** Only its owner knows the token of this hash (hex); see agentToken.ts. */
-export const tokenHashVariable = 'PODRELAY_TOKEN_SHA256';
 
 /** Where ComfyUI listens on the pod's loopback, behind the agent. */
 const hiddenPort = 18_188;

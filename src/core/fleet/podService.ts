@@ -259,6 +259,7 @@ export class PodService implements Disposable {
     });
     if (pod.status === 'TERMINATED') throw noSuchPod(podId);
     this.#put(pod);
+    await this.#options.doors?.assertKnown(pod);
     const url = this.address(podId);
     if (pod.status === 'RUNNING') {
       const first = await probe(url, signal);

@@ -3,6 +3,7 @@ import type { FaultKind } from '../kernel/fault.ts';
 import { isNotFound } from '../runpod/isNotFound.ts';
 import { isZeroGpu } from '../runpod/pod.ts';
 import type { Pod } from '../runpod/pod.ts';
+import { tokenUnknown } from './agentDoors.ts';
 import type { ComfyProbe } from './comfyProbe.ts';
 import { stopPod } from './podActions.ts';
 import type { PodActionDeps } from './podActions.ts';
@@ -86,6 +87,8 @@ export async function waitUntilReady(deps: ReadyDeps, options: ReadyOptions, sig
         report('ready');
         return { pod, url, comfyVersion: answer.version };
       }
+      // Its agent answers and does not know our token: it never will.
+      if (answer.why.kind === 'unauthorized') throw await giveUp(deps, options, tokenUnknown(pod.name), pod);
       lastWhy = answer.why.message;
     }
     if (clock.now() - startedAt >= options.readyTimeoutMs) {

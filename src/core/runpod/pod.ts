@@ -47,6 +47,8 @@ export interface Pod {
   readonly networkVolumeIds: readonly string[];
   /** Of the watchdog on it: the pod stops itself after so long without work. Absent when it has none. */
   readonly idleStopSeconds?: number;
+  /** SHA-256 (hex) of the token that its agent asks for. Absent: whoever knows its address is let in. */
+  readonly tokenSha256?: string;
 }
 
 /** Every pod that PodRelay deploys is named so, and carries the name in this variable, which a rename leaves alone. */
@@ -54,11 +56,14 @@ export const podNamePrefix = 'podrelay-';
 export const podMarkVariable = 'PODRELAY_POD';
 /** Read by the watchdog on the pod. */
 export const idleSecondsVariable = 'PODRELAY_IDLE_SECONDS';
+/** Read by the agent on the pod. */
+export const tokenHashVariable = 'PODRELAY_TOKEN_SHA256';
 
 const podActions: readonly PodAction[] = ['start', 'stop', 'restart', 'terminate'];
 
 export function toPod(reply: PodReply): Pod {
   const idleStopSeconds = Number(reply.env?.[idleSecondsVariable]);
+  const tokenSha256 = reply.env?.[tokenHashVariable];
   return {
     id: reply.id,
     name: reply.name,
@@ -79,6 +84,7 @@ export function toPod(reply: PodReply): Pod {
     volumeGb: reply.mounts?.persistent?.size ?? 0,
     networkVolumeIds: reply.mounts?.network?.map((mount) => mount.volumeId) ?? [],
     ...(idleStopSeconds > 0 ? { idleStopSeconds } : {}),
+    ...(tokenSha256 === undefined ? {} : { tokenSha256 }),
   };
 }
 

@@ -1,0 +1,131 @@
+// A pod that we deploy is private from its first second: the whole core, over the whole simulator.
+import assert from 'node:assert/strict';
+import { get } from 'node:http';
+import { Fault } from '../../src/core/kernel/fault.ts';
+import type { DeployRequest } from '../../src/core/fleet/deployPod.ts';
+import { tokenHash } from '../../src/core/fleet/agentToken.ts';
+import type { PodTokens } from '../../src/core/fleet/agentToken.ts';
+import { rankGpus } from '../../src/core/fleet/rankGpus.ts';
+import { defaultWatchdog } from '../../src/core/fleet/watchdog.ts';
+import { job, openWorld, samplerWorkflow } from './world.ts';
+import type { World } from './world.ts';
+
+async function statusAt(address: string, headers: Record<string, string> = {}): Promise<number> {
+  return new Promise((resolve, reject) => {
+    get(address, { headers }, (reply) => {
+      reply.resume();
+      resolve(reply.statusCode ?? 0);
+    }).on('error', reject);
+  });
+}
+
+describe('a pod that we deployed', function () {
+  this.timeout(30_000);
+  let world: World;
+  let request: DeployRequest;
+  const wait = { readyTimeoutMs: 20_000, onProgress: () => undefined };
+
+  beforeEach(async () => {
+    world = await openWorld();
+    const types = await world.core.gpuTypes({ cloud: 'COMMUNITY', count: 1 }, world.signal);
+    const needs = { minVramGb: 16, count: 1, maxUsdPerHourMicros: 2_000_000 };
+    const { candidates } = rankGpus([{ cloud: 'COMMUNITY', gpus: types }], needs);
+    request = {
+      candidates,
+      image: 'runpod/comfyui:latest',
+      containerDiskGb: 30,
+      storage: { kind: 'none' },
+      watchdog: defaultWatchdog,
+    };
+  });
+  afterEach(() => world.close());
+
+  const createBody = (): string =>
+    world.sim.runpod.requests.find(({ operation }) => operation === 'createPod')?.body ?? '';
+
+  it('runs our jobs, and answers 401 to anyone else', async () => {
+    const { pod, url } = await world.core.pods.deploy(request, wait, world.signal);
+    assert.equal(await statusAt(`${url}/system_stats`), 401);
+    assert.equal(await statusAt(`${url}/system_stats`, { authorization: `Bearer ${world.sim.runpodApiKey}` }), 401);
+
+    world.podId = pod.id;
+    world.settings = { ...world.settings, 'routing.forced': 'cloud' };
+    const seen: (number | undefined)[] = [];
+    const outcome = await world.core.jobs.run(job(samplerWorkflow()), (at) => seen.push(at.fraction), world.signal);
+    assert.equal(outcome.outputs.length, 1);
+    assert.ok(
+      seen.some((fraction) => fraction !== undefined && fraction > 0 && fraction < 1),
+      'progress, by the WebSocket',
+    );
+    const sockets = world.sim.runpod.requests.filter(({ upgrade }) => upgrade);
+    assert.ok(sockets.length > 0 && sockets.every(({ headers }) => headers.authorization !== undefined));
+    const leases = world.sim.runpod.requests.filter(({ url: at }) => at.endsWith('/podrelay/lease'));
+    assert.ok(leases.length > 0, 'the agent was told that the pod is in use');
+  });
+
+  it('has its token stored before RunPod hears of it, and RunPod sees the hash only', async () => {
+    const stored: string[] = [];
+    const { podTokens } = world;
+    const kept: PodTokens = { ...podTokens };
+    Object.assign(podTokens, {
+      set: async (name: string, token: string) => {
+        assert.equal(createBody(), '', 'nothing was sent yet');
+        stored.push(name);
+        await kept.set(name, token);
+      },
+    });
+    const { pod } = await world.core.pods.deploy(request, wait, world.signal);
+    const token = await podTokens.get(pod.name);
+    assert.deepEqual(stored, [pod.name]);
+    assert.ok(token !== undefined && !JSON.stringify(world.sim.runpod.state()).includes(token));
+    assert.ok(createBody().includes(tokenHash(token)));
+    const told = world.sim.runpod.requests.filter(({ surface }) => surface === 'api');
+    assert.ok(!JSON.stringify(told).includes(token));
+    assert.ok(!world.log.join('\n').includes(token));
+
+    const link = await world.core.pods.link(pod.id);
+    assert.equal(link, `${world.core.pods.address(pod.id)}/?token=${token}`);
+    assert.equal(await statusAt(link), 200);
+    assert.ok(!(await world.core.pods.link(pod.id, 8888)).includes(token), 'for ComfyUI alone');
+
+    await world.core.pods.terminate(pod.id, world.signal);
+    assert.equal(await podTokens.get(pod.name), undefined);
+  });
+
+  it('is not asked for when the token cannot be stored', async () => {
+    Object.assign(world.podTokens, { set: () => Promise.reject(new Fault('io', 'The secret store is locked')) });
+    await assert.rejects(world.core.pods.deploy(request, wait, world.signal), { kind: 'io' });
+    assert.equal(createBody(), '');
+  });
+
+  it('is not started from a computer that has no token for it', async () => {
+    const { pod } = await world.core.pods.deploy(request, wait, world.signal);
+    await world.core.pods.stop(pod.id, world.signal);
+    const elsewhere = await openWorld({ sim: world.sim });
+    const started = (): number => world.sim.runpod.requests.filter(({ operation }) => operation === 'startPod').length;
+    try {
+      const work = elsewhere.core.pods.ensureReady(pod.id, wait, elsewhere.signal);
+      await assert.rejects(work, { kind: 'unauthorized', message: /its token is not on this computer/ });
+      assert.equal(started(), 0, 'nothing was spent for it');
+    } finally {
+      await elsewhere.close();
+    }
+    assert.equal(await world.core.pods.ensureReady(pod.id, wait, world.signal), true);
+  });
+
+  it('gets its token only: another pod and other servers get none', async () => {
+    const { pod } = await world.core.pods.deploy(request, wait, world.signal);
+    const token = (await world.podTokens.get(pod.name)) ?? '';
+    const { id } = world.sim.runpod.seedPod({ name: 'someone-elses', status: 'RUNNING' });
+    world.podId = id;
+    world.settings = { ...world.settings, 'routing.forced': 'cloud' };
+    await world.core.jobs.run(job(), () => undefined, world.signal);
+    await world.core.backends.check('local', world.signal);
+    const others = [
+      ...world.sim.runpod.requests.filter(({ podId, surface }) => podId !== pod.id || surface === 'api'),
+      ...world.sim.local.requests,
+    ];
+    assert.ok(others.length > 10);
+    assert.ok(!JSON.stringify(others).includes(token));
+  });
+});
