@@ -137,6 +137,20 @@ describe('a job on the local ComfyUI', () => {
     }
   });
 
+  it('a server process that is gone is told within a second or two', async () => {
+    const running = world.core.jobs.run(
+      job(samplerWorkflow(3, 500)),
+      ({ phase }) => {
+        if (phase === 'Generating') void world.sim.setLocalOpen(false);
+      },
+      world.signal,
+    );
+    const startedAt = Date.now();
+    const fault = await faultOf(running);
+    assert.match(fault.message, /went away.*refused/);
+    assert.ok(Date.now() - startedAt < 3_000, `${Date.now() - startedAt} ms`);
+  });
+
   it('a server that dies while it runs the job is told as such', async () => {
     world.sim.local.control.faults = { acceptThenDie: { afterMs: 500, downMs: 400_000 } };
     const fault = await faultOf(world.core.jobs.run(job(samplerWorkflow(3, 500)), quiet, world.signal));

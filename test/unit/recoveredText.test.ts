@@ -11,7 +11,15 @@ function done(label: string, ...paths: readonly string[]): RecoveredJob {
   return {
     request: request(label),
     state: 'done',
-    outcome: { request: request(label), backend: 'local', tier: 'local', backendLabel: 'Local ComfyUI', outputs, ...cost, ...rest },
+    outcome: {
+      request: request(label),
+      backend: 'local',
+      tier: 'local',
+      backendLabel: 'Local ComfyUI',
+      outputs,
+      ...cost,
+      ...rest,
+    },
   };
 }
 
@@ -19,8 +27,8 @@ describe('what is said of earlier jobs', () => {
   it('is one message: what is done can be opened, what is not can be run again', () => {
     const said = recoveredText([
       done('a cat', '/out/cat.png'),
-      { request: request('a dog'), state: 'lost', why: 'The server was restarted.' },
-      { request: request('a cow'), state: 'failed', why: 'Failed in KSampler' },
+      { request: request('a dog'), state: 'lost', why: 'The server was restarted.', isTold: false },
+      { request: request('a cow'), state: 'failed', why: 'Failed in KSampler', isTold: false },
     ]);
     assert.equal(
       said?.text,
@@ -33,11 +41,13 @@ describe('what is said of earlier jobs', () => {
     );
   });
 
-  it('is nothing while a server is waited for, and of what the person has ended', () => {
+  it('is nothing while a server is waited for, of what the person has ended, and of a failure that was told', () => {
     const waiting: readonly RecoveredJob[] = [
-      { request: request('a'), state: 'later', why: 'No answer' },
-      { request: request('b'), state: 'cancelled', why: 'Cancelled' },
+      { request: request('a'), state: 'later', why: 'No answer', isTold: false },
+      { request: request('b'), state: 'cancelled', why: 'Cancelled', isTold: false },
     ];
     assert.equal(recoveredText(waiting), undefined);
+    const told: RecoveredJob = { request: request('c'), state: 'lost', why: 'The server was restarted', isTold: true };
+    assert.equal(recoveredText([told]), undefined);
   });
 });

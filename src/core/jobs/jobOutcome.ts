@@ -34,4 +34,6 @@ export type RecoveredJob =
       /** 'later': its server does not answer now. */
       readonly state: 'failed' | 'cancelled' | 'lost' | 'later';
       readonly why: string;
+      /** Its own window has told a failure already, without knowing the end. */
+      readonly isTold: boolean;
     };

@@ -118,9 +118,10 @@ export class JobRunner implements Disposable {
     const task = this.#running.open(request, () => undefined, outer, record.requestedAt);
     const backend = record.backend === undefined ? undefined : backends.find(record.backend);
     task.update(backend, { phase: 'Looking for the result' });
+    const isTold = record.fault !== undefined;
     const later = async (why: string): Promise<RecoveredJob> => {
       await recorder.park(clock.now() + retryMs, undefined);
-      return { request, state: 'later', why };
+      return { request, state: 'later', why, isTold };
     };
     try {
       const resumed = await resumeThere(backend, record, task.context(backend, recorder), clock, task.signal);
@@ -128,7 +129,7 @@ export class JobRunner implements Disposable {
       if (resumed.is === 'later') return await later(resumed.why);
       if (resumed.is !== 'result') {
         await recorder.end({ state: 'lost', fault: new Fault('unavailable', resumed.why) });
-        return { request, state: 'lost', why: resumed.why };
+        return { request, state: 'lost', why: resumed.why, isTold };
       }
       task.isFinished = true;
       task.saved = record.outputs;
@@ -142,9 +143,10 @@ export class JobRunner implements Disposable {
     } catch (error) {
       const fault = toFault(error);
       if (isShutdown(task.signal)) throw fault;
-      if (task.isFinished && (isPassing(fault) || fault.kind === 'io')) return await later(fault.message);
+      if (isPassing(fault) || (task.isFinished && fault.kind === 'io')) return await later(fault.message);
       const told = await this.#failed(task, recorder, error);
-      return { request, state: told.kind === 'cancelled' ? 'cancelled' : 'failed', why: told.message };
+      const state = told.kind === 'cancelled' ? 'cancelled' : 'failed';
+      return { request, state, why: told.message, isTold };
     } finally {
       held.dispose();
       task.dispose();

@@ -74,8 +74,11 @@ export class JobRecovery {
     try {
       for (;;) {
         this.#isDirty = false;
-        for (const work of await this.#claim(onEnd, signal)) this.#track(work);
-        const next = await store.nextClaimAt();
+        let next = await store.nextClaimAt();
+        if (next !== undefined) {
+          for (const work of await this.#claim(onEnd, signal)) this.#track(work);
+          next = await store.nextClaimAt();
+        }
         if (next === undefined && this.#atWork.size === 0) return;
         const ms = Math.min(pauseMs.most, Math.max(pauseMs.least, (next ?? Infinity) - clock.now()));
         await this.#pause(ms, signal);

@@ -12,7 +12,8 @@ export interface RecoveredText {
 /** What became of the jobs of windows that are gone, in one message; undefined when there is nothing to say. */
 export function recoveredText(jobs: readonly RecoveredJob[]): RecoveredText | undefined {
   const done = jobs.filter((job) => job.state === 'done');
-  const others = jobs.filter((job) => job.state !== 'done');
+  // A job gives one message: what its own window has told as failed is news only when it is done after all.
+  const others = jobs.filter((job) => job.state !== 'done').filter(({ isTold }) => !isTold);
   const lost = others.filter(({ state }) => state === 'lost');
   const failed = others.filter(({ state }) => state === 'failed');
   const sentences = [
