@@ -4,17 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startSimulator, type Simulator } from '../../src/sim/simulator.ts';
 import { Contract, documentUrl } from './runpodContract.ts';
 import { exchange, type Answer } from './simRunpodHarness.ts';
-import { samplerWorkflow, smallWorkflow } from './world.ts';
+import { painting, plain } from './serverlessWorld.ts';
 
 const uuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}-e1$/;
 const ended = /^(COMPLETED|FAILED|CANCELLED|TIMED_OUT)$/;
-
-/** A sampler graph that names the checkpoint: a worker has nobody to choose one. */
-const painting = (seed = 5, steps = 4): ReturnType<typeof samplerWorkflow> => {
-  const graph = samplerWorkflow(seed, steps);
-  graph['1']!.inputs['ckpt_name'] = 'v1-5-pruned-emaonly-fp16.safetensors';
-  return graph;
-};
 
 describe('RunPod simulator: Serverless', function () {
   this.timeout(20_000);
@@ -55,7 +48,7 @@ describe('RunPod simulator: Serverless', function () {
   };
   const job = (endpointId: string, path: string, body?: unknown, key?: string | null): Promise<Answer> =>
     send(`${sim.addresses.serverlessUrl}/${endpointId}/${path}`, body === undefined ? 'GET' : 'POST', body, key);
-  const run = async (endpointId: string, input: unknown = { workflow: smallWorkflow() }, more = {}): Promise<string> =>
+  const run = async (endpointId: string, input: unknown = { workflow: plain() }, more = {}): Promise<string> =>
     (await job(endpointId, 'run', { input, ...more })).json.id;
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   const until = async (endpointId: string, id: string, wanted = ended): Promise<any> => {
@@ -198,7 +191,7 @@ describe('RunPod simulator: Serverless', function () {
 
     it('gets its input images, and seeds up to 2^64 keep their digits', async () => {
       const id = endpoint();
-      const source = await until(id, await run(id, { workflow: smallWorkflow(0xff8800) }));
+      const source = await until(id, await run(id, { workflow: plain(0xff8800) }));
       const image = `data:image/png;base64,${source.output.images[0].data}`;
       const workflow = {
         '1': { class_type: 'LoadImage', inputs: { image: 'mine.png' } },
@@ -227,7 +220,7 @@ describe('RunPod simulator: Serverless', function () {
         ['{"workflow":', /^Invalid JSON format in input$/],
         [{}, /^Missing 'workflow' parameter$/],
         [{ workflow: {}, images: [{ name: 'x' }] }, /^'images' must be a list of objects/],
-        [{ workflow: smallWorkflow(), images: [{ name: 'a.png', image: '!!' }] }, /^Failed to upload one or more/],
+        [{ workflow: plain(), images: [{ name: 'a.png', image: '!!' }] }, /^Failed to upload one or more/],
         [{ workflow: { '1': { class_type: 'Nowhere', inputs: {} } } }, /^Workflow validation failed:\n• .*Nowhere/],
       ];
       for (const [input, error] of failures) {
@@ -235,10 +228,11 @@ describe('RunPod simulator: Serverless', function () {
         assert.equal(done.status, 'FAILED');
         assert.match(done.error, error);
       }
-      const unnamed = samplerWorkflow();
+      const unnamed = painting();
+      unnamed['1']!.inputs['ckpt_name'] = '';
       const done = await until(id, await run(id, { workflow: unnamed }));
       assert.match(done.error, /ckpt_name/);
-      assert.ok(await until(id, await run(id, JSON.stringify({ workflow: smallWorkflow() }))), 'input as text is read');
+      assert.ok(await until(id, await run(id, JSON.stringify({ workflow: plain() }))), 'input as text is read');
     });
 
     it('whose node fails has the cause in output.details; images saved before come back with the error', async () => {
@@ -248,17 +242,14 @@ describe('RunPod simulator: Serverless', function () {
       const failed = await until(id, await run(id, { workflow: painting() }));
       assert.equal(failed.error, 'Job processing failed');
       assert.match(failed.output.details[0], /^Workflow execution error: Node Type: KSampler, Node ID: 5, Message: /);
-      const both = await until(
-        id,
-        await run(id, { workflow: { ...painting(7), ...renumbered(smallWorkflow(1, 'first')) } }),
-      );
+      const both = await until(id, await run(id, { workflow: { ...painting(7), ...renumbered(plain(1, 'first')) } }));
       assert.equal(both.status, 'COMPLETED', JSON.stringify(both).slice(0, 300));
       assert.equal(both.output.images.length, 1);
       assert.match(both.output.errors[0], /KSampler/);
     });
 
     it('without a usable image is success_no_images', async () => {
-      const workflow = { ...smallWorkflow(), '2': { class_type: 'PreviewImage', inputs: { images: ['1', 0] } } };
+      const workflow = { ...plain(), '2': { class_type: 'PreviewImage', inputs: { images: ['1', 0] } } };
       const id = endpoint();
       const done = await until(id, await run(id, { workflow }));
       assert.deepEqual(done.output, { status: 'success_no_images', images: [] });
@@ -458,11 +449,11 @@ describe('RunPod simulator: Serverless', function () {
 
     it('runsync answers with the end, or with the id when the wait is over', async () => {
       const id = endpoint();
-      const early = await job(id, 'runsync?wait=1000', { input: { workflow: smallWorkflow() } });
+      const early = await job(id, 'runsync?wait=1000', { input: { workflow: plain() } });
       assert.match(early.json.id, /^sync-/);
       assert.equal(early.json.status, 'IN_QUEUE');
       await until(id, early.json.id);
-      const done = await job(id, 'runsync', { input: { workflow: smallWorkflow(2) } });
+      const done = await job(id, 'runsync', { input: { workflow: plain(2) } });
       assert.equal(done.json.status, 'COMPLETED');
       assert.equal((await job(id, 'runsync?wait=5', { input: {} })).status, 400);
     });
@@ -542,7 +533,7 @@ describe('RunPod simulator: Serverless', function () {
 });
 
 /** The same graph under other ids, so that two fit into one. */
-function renumbered(graph: ReturnType<typeof smallWorkflow>): ReturnType<typeof smallWorkflow> {
+function renumbered(graph: ReturnType<typeof plain>): ReturnType<typeof plain> {
   return Object.fromEntries(
     Object.entries(graph).map(([id, node]) => {
       const inputs = Object.entries(node.inputs).map(([name, value]) =>

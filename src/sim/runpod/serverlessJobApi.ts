@@ -157,7 +157,7 @@ export function createJobApi(deps: {
       behaviour.saysRetryAfter ? { 'Retry-After': String(seconds) } : {},
     );
 
-  const answer = (req: IncomingMessage, url: URL, body: Ask['body'], entry: RequestRecord): Later => {
+  const answer = (req: IncomingMessage, url: URL, body: Ask['body']): Later => {
     const [, version, endpointId = '', name = '', jobId = ''] = url.pathname.split('/');
     const verb = version === 'v2' ? verbs[name] : undefined;
     const authorization = req.headers.authorization?.trim();
@@ -166,7 +166,6 @@ export function createJobApi(deps: {
       authorization !== undefined && !authorization.includes(' ') ? `Bearer ${authorization}` : authorization;
     const caller = callerOf(bearer, deps.keys, deps.seed);
     if (!verb) throw new Refusal(404, 'not found');
-    entry.operation = verb.operation;
     if (faults.strike(['revokedKey'], [verb.operation], endpointId)) throw new Refusal(401, 'invalid key');
     if (caller.may === 'ownPod' || (caller.may === 'read' && verb.method === 'POST')) {
       throw new Refusal(403, 'access denied');
@@ -189,6 +188,7 @@ export function createJobApi(deps: {
     const url = new URL(req.url ?? '/', 'http://runpod.invalid');
     const [, , endpointId = '', name = ''] = url.pathname.split('/');
     const operation = verbs[name]?.operation;
+    if (operation !== undefined) entry.operation = operation;
     const kinds = ['status', 'reset', 'hang', 'delay', 'truncatedJson', 'html'] as const;
     const broken = operation === undefined ? undefined : faults.strike(kinds, [operation], endpointId);
     const send = (status: number, text: string, type: string, headers: Readonly<Record<string, string>> = {}): void => {
@@ -219,7 +219,7 @@ export function createJobApi(deps: {
     let text: string;
     let headers: Readonly<Record<string, string>> = {};
     try {
-      const reply = await answer(req, url, body, entry);
+      const reply = await answer(req, url, body);
       status = reply.status;
       text = JSON.stringify(reply.body);
     } catch (error) {

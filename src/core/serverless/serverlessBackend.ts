@@ -1,0 +1,46 @@
+import type { Backend } from '../backends/backend.ts';
+import { videoCostMicros } from '../fleet/podCost.ts';
+import type { ServerlessWorker, ServerlessWorkerOptions } from './serverlessWorker.ts';
+
+export interface ServerlessBackendOptions extends ServerlessWorkerOptions {
+  /** For a person: the endpoint's name, where it is known. */
+  readonly label?: string;
+  readonly enabled: () => boolean;
+  readonly hasKey: () => boolean;
+}
+
+/**
+ * One RunPod Serverless endpoint that runs worker-comfyui: a queue of its own, workers that come and go, a price per job.
+ * The module that does it is loaded at first use.
+ */
+export function createServerlessBackend(options: ServerlessBackendOptions): Backend {
+  let worker: ServerlessWorker | undefined;
+  const load = async (): Promise<ServerlessWorker> => {
+    const { ServerlessWorker: Loaded } = await import('./serverlessWorker.ts');
+    return (worker ??= new Loaded(options));
+  };
+  return {
+    id: `endpoint:${options.endpointId}`,
+    tier: 'cloud',
+    label: options.label ?? 'RunPod Serverless',
+    billing: 'job',
+    // Its queue is RunPod's: one more than its workers, so that none waits for the next job.
+    get depth() {
+      return (worker?.maxWorkers ?? 1) + 1;
+    },
+    ready: () => {
+      if (!options.enabled()) return { ok: false, why: 'Switched off' };
+      if (!options.hasKey()) return { ok: false, why: 'No RunPod API key is set' };
+      return { ok: true };
+    },
+    probe: async (signal) => (await load()).probe(signal),
+    refusals: async (job, signal) => (await load()).refusals(job, signal),
+    quote: (job) =>
+      worker?.quote(job) ?? {
+        micros: job.media === 'video' ? videoCostMicros(1) : Math.round(videoCostMicros(1) / 10),
+        basis: 'assumed: the price is not known yet',
+      },
+    run: async (job, context, signal) => (await load()).run(job, context, signal),
+    resume: async (remote, job, context, signal) => (await load()).resume(remote, job, context, signal),
+  };
+}

@@ -1,0 +1,378 @@
+import type { BackendResult, Health, JobRequest, Quote, Resumed, RunContext } from '../backends/backend.ts';
+import { formatUsd, formatUsdPerHour } from '../cost/price.ts';
+import { videoCostMicros } from '../fleet/podCost.ts';
+import type { HttpClientOptions } from '../http/httpClient.ts';
+import { withDeadline } from '../kernel/clock.ts';
+import { Fault, isPassing, isShutdown, throwIfAborted, toFault } from '../kernel/fault.ts';
+import type { RemoteRun } from '../store/jobStore.ts';
+import type { Endpoint, GpuPrice } from './endpoint.ts';
+import { createEndpointClient } from './endpointClient.ts';
+import type { Worker } from './endpointClient.ts';
+import { endpointObstacle, healthOf } from './endpointHealth.ts';
+import { cancelJob, defaultTimings, followJob } from './followJob.ts';
+import type { FollowOptions, FollowTimings } from './followJob.ts';
+import { createJobClient } from './jobClient.ts';
+import { jobCost, workerPrice } from './jobCost.ts';
+import type { CostFacts } from './jobCost.ts';
+import { buildJobInput, nameCheckpoint, oversize, workerRefusals } from './jobInput.ts';
+import type { JobInput } from './jobInput.ts';
+import { toRemoteFile } from './openFile.ts';
+import { defaultPatience } from './queueVerdict.ts';
+import type { QueuePatience } from './queueVerdict.ts';
+import type { RemoteJob } from './remoteJob.ts';
+import { hasEnded } from './remoteJob.ts';
+import { readResult } from './workerResult.ts';
+
+export interface ServerlessWorkerOptions extends Pick<
+  HttpClientOptions,
+  'transport' | 'clock' | 'log' | 'random' | 'userAgent'
+> {
+  readonly endpointId: string;
+  /** Ends in '/v2'. */
+  readonly runpodApiUrl: string;
+  /** The job API; ends in '/v2'. */
+  readonly serverlessUrl: string;
+  readonly apiKey: () => Promise<string | undefined>;
+  readonly checkpoint: () => string | undefined;
+  /** Of one run on a worker, ms; undefined = the endpoint's own. */
+  readonly executionTimeoutMs?: () => number | undefined;
+  readonly timings?: Partial<FollowTimings>;
+  readonly patience?: Partial<QueuePatience>;
+  /** What a job cost that gave no result: to be recorded, since no result carries it. */
+  readonly onCharge?: (jobId: string, charge: Charge) => Promise<void>;
+}
+
+export interface Charge {
+  readonly micros: number;
+  readonly basis: 'measured' | 'estimated';
+}
+
+/** RunPod's own limit where an endpoint tells none (docs, send-requests). */
+const usualExecutionMs = 600_000;
+/** How long RunPod keeps the result of a job that was sent to `/run`. */
+const retentionMs = 30 * 60_000;
+/** How long a person who cancels waits for the id of a job that is on its way, to cancel that too. */
+const graceMs = 10_000;
+const recentRuns = 20;
+/** For what is only nice to know. */
+const lookMs = 5_000;
+
+/** What the serverless backend does, as against whether it may. */
+export class ServerlessWorker {
+  readonly #options: ServerlessWorkerOptions;
+  readonly #endpoints: ReturnType<typeof createEndpointClient>;
+  readonly #jobs: ReturnType<typeof createJobClient>;
+  readonly #timings: FollowTimings;
+  readonly #patience: QueuePatience;
+  readonly #address: string;
+  readonly #ranMs: Record<JobRequest['media'], number[]> = { image: [], video: [] };
+  #endpoint: Endpoint | undefined;
+  #prices: readonly GpuPrice[] = [];
+
+  constructor(options: ServerlessWorkerOptions) {
+    this.#options = options;
+    this.#endpoints = createEndpointClient({ ...options, baseUrl: options.runpodApiUrl });
+    this.#jobs = createJobClient({ ...options, baseUrl: options.serverlessUrl });
+    this.#timings = { ...defaultTimings, ...options.timings };
+    this.#patience = { ...defaultPatience, ...options.patience };
+    this.#address = `${options.serverlessUrl.replace(/\/+$/, '')}/${options.endpointId}`;
+  }
+
+  /** Undefined until the endpoint was seen. */
+  get maxWorkers(): number | undefined {
+    return this.#endpoint?.maxWorkers;
+  }
+
+  async probe(signal: AbortSignal): Promise<Health> {
+    const { clock, endpointId } = this.#options;
+    const startedAt = clock.now();
+    try {
+      const [health, endpoint] = await Promise.all([
+        this.#jobs.health(endpointId, signal),
+        this.#look(signal),
+        this.#learnPrices(signal),
+      ]);
+      const price = workerPrice({ endpoint, prices: this.#prices, worker: undefined });
+      const gpu = price?.gpu === undefined ? {} : { gpu: price.gpu };
+      return { ...healthOf(endpoint, health), latencyMs: clock.now() - startedAt, ...gpu };
+    } catch (error) {
+      throwIfAborted(signal);
+      const fault = toFault(error);
+      return { state: 'unhealthy', why: this.#named(fault).message, fault: this.#named(fault) };
+    }
+  }
+
+  async refusals(job: JobRequest, signal: AbortSignal): Promise<readonly string[]> {
+    if (job.localOnly) return ["it is marked 'local only' and never leaves this machine"];
+    const checkpoint = this.#options.checkpoint();
+    const reasons = workerRefusals(job.workflow, checkpoint);
+    if (reasons.length > 0) return reasons;
+    const tooLarge = oversize(await this.#input(job, usualExecutionMs, signal));
+    return tooLarge === undefined ? [] : [tooLarge];
+  }
+
+  quote({ media }: JobRequest): Quote {
+    const price = workerPrice({ endpoint: this.#endpoint, prices: this.#prices, worker: undefined });
+    if (price === undefined) {
+      const micros = videoCostMicros(1);
+      return {
+        micros: media === 'video' ? micros : Math.round(micros / 10),
+        basis: 'assumed: the price is not known yet',
+      };
+    }
+    const measured = median(this.#ranMs[media]);
+    const ms = measured ?? (media === 'video' ? 300_000 : 20_000);
+    const rate = formatUsdPerHour(price.usdPerHourMicros);
+    const what = measured === undefined ? 'assumed' : 'measured on this endpoint';
+    const basis = `${Math.round(ms / 1_000)} s at ${rate} (${what}), the worker's start apart`;
+    return { micros: Math.round((price.usdPerHourMicros * ms) / 3_600_000), basis };
+  }
+
+  async run(job: JobRequest, context: RunContext, signal: AbortSignal): Promise<BackendResult> {
+    const reasons = await this.refusals(job, signal);
+    if (reasons.length > 0) throw new Fault('mismatch', reasons.join('; '), { delivered: 'no' });
+    context.onProgress({ phase: 'Asking the endpoint' });
+    const endpoint = await this.#look(signal);
+    const obstacle = endpoint === undefined ? undefined : endpointObstacle(endpoint);
+    if (obstacle !== undefined) {
+      throw new Fault('mismatch', obstacle.why, { delivered: 'no', nextStep: obstacle.nextStep });
+    }
+    const executionTimeoutMs = this.#executionTimeoutMs();
+    const input = await this.#input(job, executionTimeoutMs, signal);
+    await context.onIntent({ address: this.#address });
+    context.onProgress({ phase: `Sending ${(input.bytes / 1e6).toFixed(1)} MB` });
+    const jobId = await this.#send(input, executionTimeoutMs, signal);
+    const follow = this.#follow(jobId, executionTimeoutMs, context, this.#options.clock.now());
+    try {
+      await context.onIntent({ address: this.#address, promptId: jobId });
+      throwIfAborted(signal);
+      const ended = await followJob(follow, signal);
+      return await this.#result(ended, follow.facts, job, input, signal);
+    } catch (error) {
+      const fault = toFault(error);
+      // A job that is not on record, or that nobody wants, must not go on costing.
+      if (fault.kind === 'io' || (signal.aborted && !isShutdown(signal))) await this.#abandon(follow, job);
+      throwIfAborted(signal);
+      throw fault;
+    }
+  }
+
+  async resume(
+    { address, promptId }: RemoteRun,
+    job: JobRequest,
+    context: RunContext,
+    signal: AbortSignal,
+  ): Promise<Resumed> {
+    const { endpointId, clock } = this.#options;
+    // The key goes to the configured address alone.
+    if (address !== this.#address) return { is: 'later', why: `It was sent to ${address}, which is not used now` };
+    if (promptId === undefined) {
+      const most = this.#mostUsd(this.#executionTimeoutMs());
+      return {
+        is: 'lost',
+        why: `It was sent, and RunPod's answer was lost with the window; it may have been billed${most}`,
+      };
+    }
+    const follow = this.#follow(promptId, this.#executionTimeoutMs(), context, -Infinity);
+    let ended: RemoteJob;
+    try {
+      const now = await this.#jobs.status(endpointId, promptId, signal);
+      ended = hasEnded(now)
+        ? now
+        : await followJob({ ...follow, sentAt: clock.now() - this.#timings.visibleWithinMs }, signal);
+    } catch (error) {
+      throwIfAborted(signal);
+      const fault = toFault(error);
+      if (fault.facts.status === 404) {
+        return { is: 'lost', why: 'RunPod no longer has it: results are kept for 30 minutes. It may have been billed' };
+      }
+      if (isPassing(fault) && fault.facts.delivered !== 'yes') {
+        return { is: 'later', why: `RunPod cannot be asked: ${fault.message}` };
+      }
+      throw fault;
+    }
+    return { is: 'result', result: await this.#result(ended, follow.facts, job, undefined, signal) };
+  }
+
+  /** The endpoint as it is now, or as it was seen last when RunPod's management does not answer. */
+  async #look(signal: AbortSignal): Promise<Endpoint | undefined> {
+    try {
+      this.#endpoint = await this.#endpoints.get(this.#options.endpointId, signal);
+    } catch (error) {
+      throwIfAborted(signal);
+      const fault = toFault(error);
+      if (!isPassing(fault) || fault.kind === 'unauthorized') throw this.#named(fault);
+      this.#options.log.info(`The endpoint's settings are not known: ${fault.message}`);
+    }
+    return this.#endpoint;
+  }
+
+  async #learnPrices(signal: AbortSignal): Promise<readonly GpuPrice[]> {
+    if (this.#prices.length > 0) return this.#prices;
+    try {
+      this.#prices = await this.#endpoints.prices(signal);
+    } catch (error) {
+      throwIfAborted(signal);
+      this.#options.log.info(`The prices of workers are not known: ${toFault(error).message}`);
+    }
+    return this.#prices;
+  }
+
+  #executionTimeoutMs(): number {
+    return this.#options.executionTimeoutMs?.() ?? this.#endpoint?.timeoutMs ?? usualExecutionMs;
+  }
+
+  #input(job: JobRequest, executionTimeoutMs: number, signal: AbortSignal): Promise<JobInput> {
+    const waitMs = Math.max(...Object.values<number>({ ...this.#patience }));
+    const policy = { executionTimeoutMs, ttlMs: waitMs + executionTimeoutMs + retentionMs };
+    const workflow = nameCheckpoint(job.workflow, this.#options.checkpoint());
+    return buildJobInput(workflow, job.inputFolder, policy, signal);
+  }
+
+  /**
+   * Sends the job, once. Whoever cancels meanwhile is kept waiting for its id, so that it can be cancelled there; a
+   * window that ends is not.
+   */
+  async #send(input: JobInput, executionTimeoutMs: number, signal: AbortSignal): Promise<string> {
+    const { clock, endpointId } = this.#options;
+    const stop = new AbortController();
+    const done = new AbortController();
+    const onAbort = (): void => {
+      if (isShutdown(signal)) return stop.abort(signal.reason);
+      clock.sleep(graceMs, done.signal).then(
+        () => stop.abort(signal.reason),
+        () => undefined,
+      );
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      throwIfAborted(signal);
+      return (await this.#jobs.run(endpointId, input, stop.signal)).id;
+    } catch (error) {
+      const fault = this.#named(toFault(error));
+      if (fault.facts.delivered !== 'maybe') throw fault;
+      const nextStep = `It may run and be billed all the same${this.#mostUsd(executionTimeoutMs)}: look at the endpoint in the RunPod console before trying again.`;
+      throw new Fault(fault.kind, fault.message, { ...fault.facts, nextStep }, { cause: fault });
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      done.abort();
+    }
+  }
+
+  /** RunPod ends a job at its execution timeout, so that is the most that it can cost. */
+  #mostUsd(executionTimeoutMs: number): string {
+    const price = workerPrice({ endpoint: this.#endpoint, prices: this.#prices, worker: undefined });
+    if (price === undefined) return '';
+    return `, ${formatUsd(Math.round((price.usdPerHourMicros * executionTimeoutMs) / 3_600_000))} at most`;
+  }
+
+  #follow(jobId: string, executionTimeoutMs: number, context: RunContext, sentAt: number): Follow {
+    const { endpointId, clock, log } = this.#options;
+    let worker: Worker | undefined;
+    return {
+      ...{ jobs: this.#jobs, endpointId, jobId, sentAt, executionTimeoutMs, clock, log },
+      timings: this.#timings,
+      patience: this.#patience,
+      onPhase: (phase) => context.onProgress({ phase }),
+      // It is listed only while it is up, and only there it is told which card it has.
+      onRunning: async ({ workerId }) => {
+        worker = await this.#findWorker(workerId, new AbortController().signal);
+      },
+      facts: () => ({ endpoint: this.#endpoint, prices: this.#prices, worker }),
+    };
+  }
+
+  /** @throws Fault for a job that gave nothing; what it cost is recorded first */
+  async #result(
+    ended: RemoteJob,
+    facts: Follow['facts'],
+    job: JobRequest,
+    input: JobInput | undefined,
+    signal: AbortSignal,
+  ): Promise<BackendResult> {
+    await this.#learnPrices(signal);
+    const cost = await this.#costOf(ended, facts, signal);
+    try {
+      const { files, errors } = readResult(ended);
+      if (ended.executionMs !== undefined) this.#remember(job.media, ended.executionMs);
+      return {
+        files: files.map((file) => toRemoteFile(this.#options, file)),
+        ...cost,
+        ...(input === undefined ? {} : { workflow: input.workflow }),
+        dropped: errors.map((error) => `a part of the workflow failed: ${error}`),
+      };
+    } catch (error) {
+      await this.#charge(job, cost);
+      throw error;
+    }
+  }
+
+  async #costOf(ended: RemoteJob, facts: Follow['facts'], signal: AbortSignal): Promise<ReturnType<typeof jobCost>> {
+    const known = facts();
+    return jobCost(
+      ended,
+      known.worker === undefined ? { ...known, worker: await this.#findWorker(ended.workerId, signal) } : known,
+    );
+  }
+
+  async #findWorker(workerId: string | undefined, signal: AbortSignal): Promise<Worker | undefined> {
+    if (workerId === undefined) return undefined;
+    const deadline = withDeadline(signal, lookMs, () => new Fault('timeout', 'No list of workers in time'));
+    try {
+      const listed = await this.#endpoints.workers(this.#options.endpointId, deadline.signal);
+      return listed.find(({ id }) => id === workerId);
+    } catch (error) {
+      throwIfAborted(signal);
+      this.#options.log.info(`Which worker ran the job is not known: ${toFault(error).message}`);
+      return undefined;
+    } finally {
+      deadline.done();
+    }
+  }
+
+  async #charge({ id, label }: JobRequest, { micros, basis }: ReturnType<typeof jobCost>): Promise<void> {
+    const { onCharge, log } = this.#options;
+    if (micros === 0 || basis === 'unknown') return;
+    await onCharge?.(id, { micros, basis }).catch((error: unknown) => {
+      log.error(`${label}: what RunPod charges could not be recorded`, error);
+    });
+  }
+
+  /** Cancels a job that is no longer wanted, and records what its run cost until then. */
+  async #abandon(follow: Follow, job: JobRequest): Promise<void> {
+    const { endpointId, log } = this.#options;
+    const never = new AbortController().signal;
+    const deadline = withDeadline(never, 2 * this.#timings.cancelMs, () => new Fault('timeout', 'No answer in time'));
+    const fresh = deadline.signal;
+    try {
+      await cancelJob(follow, fresh);
+      const ended = await this.#jobs.status(endpointId, follow.jobId, fresh);
+      await this.#learnPrices(fresh);
+      await this.#charge(job, await this.#costOf(ended, follow.facts, fresh));
+    } catch (error) {
+      log.warn(`Job ${follow.jobId} may go on at RunPod: ${toFault(error).message}`);
+    } finally {
+      deadline.done();
+    }
+  }
+
+  #remember(media: JobRequest['media'], ms: number): void {
+    this.#ranMs[media] = [...this.#ranMs[media], ms].slice(-recentRuns);
+  }
+
+  /** An endpoint that is not there is no fault of the workflow. */
+  #named(fault: Fault): Fault {
+    if (fault.facts.status !== 404) return fault;
+    const message = `The endpoint ${this.#options.endpointId} is not in this RunPod account`;
+    return new Fault('mismatch', message, { ...fault.facts, nextStep: 'Choose another endpoint.' }, { cause: fault });
+  }
+}
+
+interface Follow extends FollowOptions {
+  readonly facts: () => CostFacts;
+}
+
+function median(values: readonly number[]): number | undefined {
+  const sorted = [...values].sort((left, right) => left - right);
+  return sorted[Math.floor(sorted.length / 2)];
+}
