@@ -58,7 +58,7 @@ describe('a job on the local ComfyUI', () => {
     assert.equal(outcome.outputs.length, 1);
   });
 
-  it('a mute WebSocket does not hold up the result', async () => {
+  it('a WebSocket that goes mute does not hold up the result', async () => {
     world.sim.local.control.faults = { wsMute: true };
     assert.equal((await world.core.jobs.run(job(), quiet, world.signal)).outputs.length, 1);
   });

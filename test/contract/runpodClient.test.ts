@@ -87,7 +87,7 @@ describe('the RunPod client against the simulator', () => {
     await faultOf(world.client.listPods(world.signal), 'protocol');
   });
 
-  it('tells a missing, a wrong and a read-only key', async () => {
+  it('a wrong, read-only or missing key: told apart', async () => {
     const { signal } = world;
     const missing = world.newClient({ apiKey: async () => undefined });
     await faultOf(missing.listPods(signal), 'unauthorized');

@@ -98,7 +98,7 @@ describe('the fleet against the simulated RunPod', () => {
       assert.equal(new Set(bodies().map(({ name }) => name)).size, 1);
     });
 
-    it('says so when nobody has capacity, and names what was tried', async () => {
+    it('no capacity on every GPU: said, with what was tried', async () => {
       world.sim.faults.set({ failure: { kind: 'noCapacity' } });
       const fault = await faultOf(service.deploy(request, wait, signal), 'noCapacity');
       for (const card of cards) assert.ok(fault.message.includes(card));
@@ -232,7 +232,7 @@ describe('the fleet against the simulated RunPod', () => {
   });
 
   describe('waiting until a pod is ready', () => {
-    it('is bounded: the pod is stopped, and that is said', async () => {
+    it('the pod that never becomes ready: a bounded wait, then it is stopped, and that is said', async () => {
       world.sim.faults.set({ failure: { kind: 'neverReady' } });
       const fault = await faultOf(service.deploy(request, { ...wait, readyTimeoutMs: 900 }, signal), 'timeout');
       assert.match(fault.message, /not ready within 1 s \(Waiting for ComfyUI; last: HTTP 502\); it was stopped/);

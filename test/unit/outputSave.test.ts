@@ -67,7 +67,7 @@ describe('saving an output', () => {
     assert.equal(path.basename((await save('notes', bytes('plain'))).path), 'notes');
   });
 
-  it('never overwrites an existing file', async () => {
+  it('a file that exists already is never overwritten', async () => {
     await mkdir(folder);
     await writeFile(path.join(folder, 'cat.png'), 'mine');
     const saved = await save('cat.png', bytes('theirs'));
@@ -240,7 +240,7 @@ describe('a full or read-only disk', () => {
     }
   });
 
-  it('says that the disk is full and leaves nothing behind', async () => {
+  it('a full disk: said, and nothing is left behind', async () => {
     const told = await saveOn('size=1m');
     assert.equal(told.kind, 'io');
     assert.match(told.message, /no room.*ENOSPC/);

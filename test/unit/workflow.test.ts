@@ -36,28 +36,28 @@ describe('workflow files', () => {
     assert.match(JSON.stringify(parseWorkflow(text)), new RegExp(`"seed":${seed},"cfg":7.5`));
   });
 
-  it('refuses what is not JSON, saying so', () => {
+  it('not JSON: refused, saying so', () => {
     assert.match(rejection('{"1": ').message, /not JSON/);
   });
 
-  it('refuses JSON that is no workflow', () => {
+  it('JSON but no workflow: refused, saying so', () => {
     for (const text of ['[]', '"x"', 'null', '{"a":1}', '{"name":"p","version":"1.0.0"}']) {
       assert.match(rejection(text).message, /no ComfyUI workflow/);
     }
   });
 
-  it('recognises the UI format and says how to export the API format', () => {
+  it('UI format: recognised, and said how to export the API format', () => {
     const ui = JSON.stringify({ last_node_id: 2, nodes: [{ id: 1, type: 'EmptyImage' }], links: [], version: 0.4 });
     const fault = rejection(ui);
     assert.match(fault.message, /UI format/);
     assert.match(fault.facts.nextStep ?? '', /Export \(API\)/);
   });
 
-  it('refuses an empty graph', () => {
+  it('an empty graph: refused', () => {
     assert.match(rejection('{}').message, /empty/);
   });
 
-  it('names node and input of a dangling link', () => {
+  it('dangling links: node and input are named', () => {
     const fault = rejection(JSON.stringify({ 2: save }));
     assert.match(fault.message, /Node 2 \(SaveImage\).*'images'.*node 1/);
     assert.deepEqual([fault.facts.nodeId, fault.facts.input], ['2', 'images']);

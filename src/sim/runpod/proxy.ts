@@ -125,7 +125,7 @@ export function createProxy(deps: {
       );
       switch (broken?.kind) {
         case 'reset':
-          if (broken.effect === 'after' && 'to' in found) return loseReply(req, res, entry, found);
+          if (broken.effect === 'after' && 'to' in found) return loseReply(req, res, entry, found, 'reset');
           entry.status = 'reset';
           req.socket.resetAndDestroy();
           return;
@@ -133,6 +133,7 @@ export function createProxy(deps: {
           entry.status = 'hang';
           return;
         case 'status':
+          if (broken.effect === 'after' && 'to' in found) return loseReply(req, res, entry, found, broken.status);
           return refuse(res, entry, broken.status, page(broken.status));
         case 'html':
           return refuse(res, entry, 200, waitingPage);
@@ -187,16 +188,25 @@ export function createProxy(deps: {
     else refuse(res, entry, found.refuse, found.html);
   }
 
-  /** The pod gets the whole request and does its work; the caller gets a broken connection. */
+  /** The pod gets the whole request and does its work; the caller gets a broken connection or the proxy's own page. */
   function loseReply(
     req: IncomingMessage,
     res: ServerResponse,
     entry: RequestRecord,
     found: Extract<Target, { to: Mounted }>,
+    instead: 'reset' | number,
   ): void {
-    entry.status = 'reset';
+    entry.status = instead;
+    const told = { writeHead: res.writeHead.bind(res), end: res.end.bind(res) };
+    let lost = false;
     const lose = (): ServerResponse => {
-      req.socket.resetAndDestroy();
+      if (lost) return res;
+      lost = true;
+      if (instead === 'reset') req.socket.resetAndDestroy();
+      else {
+        told.writeHead(instead, { 'content-type': 'text/html' });
+        told.end(page(instead));
+      }
       return res;
     };
     res.writeHead = lose;
