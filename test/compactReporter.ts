@@ -19,17 +19,20 @@ export class CompactReporter extends Mocha.reporters.Base {
   #passed = 0;
   #failed = 0;
   #skipped = 0;
-  #since = Date.now();
   #lines: string[] = [];
   #skippedTitles: string[] = [];
   #inSuite = 0;
+  #suiteMs = 0;
 
   constructor(runner: Mocha.Runner, options?: Mocha.MochaOptions) {
     super(runner, options);
+    // In a parallel run, events come from other processes and a suite has no parent unless this is asked for.
+    (runner as { linkPartialObjects?: (on: boolean) => unknown }).linkPartialObjects?.(true);
     const each = process.env.PODRELAY_TEST_VERBOSE === '1';
     runner.on(EVENT_TEST_PASS, (test) => {
       this.#passed += 1;
       this.#inSuite += 1;
+      this.#suiteMs += test.duration ?? 0;
       if (each) this.#lines.push(`      ok    ${test.title} (${String(test.duration ?? 0)} ms)`);
     });
     runner.on(EVENT_TEST_FAIL, (test) => {
@@ -51,11 +54,11 @@ export class CompactReporter extends Mocha.reporters.Base {
   }
 
   #printSuite(title: string): void {
-    const ms = Date.now() - this.#since;
-    Mocha.reporters.Base.consoleLog(`    ${title} (${String(this.#inSuite)} passed, ${String(ms)} ms)`);
+    const what = `${String(this.#inSuite)} passed, ${String(this.#suiteMs)} ms`;
+    Mocha.reporters.Base.consoleLog(`    ${title} (${what})`);
     this.#flush();
     this.#inSuite = 0;
-    this.#since = Date.now();
+    this.#suiteMs = 0;
   }
 
   #flush(): void {
