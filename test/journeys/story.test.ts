@@ -152,6 +152,7 @@ describe('in a light theme', function () {
       }
       await workbench.page.waitForTimeout(3_000);
       await workbench.screenshot('light');
+      await workbench.screenshot('views', '.part.sidebar');
     } finally {
       await workbench.close();
     }

@@ -322,10 +322,11 @@ export class Workbench {
     }
   }
 
-  /** Keeps the whole window as out/screenshots/NAME.png. */
-  async screenshot(name: string): Promise<string> {
+  /** Keeps the window, or the part of it that matches `selector`, as out/screenshots/NAME.png. */
+  async screenshot(name: string, selector?: string): Promise<string> {
     const file = path.join(root, 'out', 'screenshots', `${name}.png`);
-    await this.page.screenshot({ path: file, animations: 'disabled', caret: 'hide' });
+    const clip = selector === undefined ? undefined : await this.page.locator(selector).first().boundingBox();
+    await this.page.screenshot({ path: file, animations: 'disabled', caret: 'hide', ...(clip ? { clip } : {}) });
     return file;
   }
 
