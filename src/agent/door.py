@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from messages import (
     CHUNKED, HEAD_BYTES, HOP_BY_HOP, LINGER_SECONDS, STALL_SECONDS, UNTIL_CLOSE, Broken, Gone, Refusal, Request,
-    blocks, copy_body, linger, own_reply, pump, reply_head, returned,
+    Upload, blocks, copy_body, linger, own_reply, pump, reply_head, returned, sender,
 )
 from watch import say
 
@@ -54,7 +54,7 @@ class Door:
                     asyncio.get_running_loop().call_later(STALL_SECONDS, writer.transport.abort)
 
     async def converse(self, reader, writer):
-        keep_alive(writer.get_extra_info('socket'))
+        tune(writer.get_extra_info('socket'))
         patience = FIRST_HEAD_SECONDS
         try:
             if self.connections > MOST_CONNECTIONS:
@@ -153,12 +153,13 @@ class Door:
         used()
         upload = None
         try:
-            comfy_writer.write(self.forwarded(request, token))
-            if request.length != 0:
+            head = self.forwarded(request, token)
+            if request.length == 0:
+                comfy_writer.write(head)
+            else:
                 if b'100-continue' in request.words(b'expect'):
                     writer.write(b'HTTP/1.1 100 Continue\r\n\r\n')
-                in_chunks = request.length == CHUNKED
-                upload = asyncio.ensure_future(copy_body(reader, request.length, comfy_writer, in_chunks, used))
+                upload = asyncio.ensure_future(self.upload(head, request, reader, comfy_writer, used))
             reply = await answer_to(upload, reply_head(comfy_reader, request.method))
             if reply.status == 101:
                 if not request.is_socket:
@@ -171,7 +172,7 @@ class Door:
                 upload is None or (upload.done() and upload.exception() is None)
             )
             writer.write(returned(reply, endless and not request.is_http10, keeps))
-            await copy_body(comfy_reader, reply.length, writer, endless and not request.is_http10, used)
+            await copy_body(comfy_reader, reply.length, sender(writer), endless and not request.is_http10, used)
             return keeps
         finally:
             if upload is not None:
@@ -179,6 +180,14 @@ class Door:
                 await asyncio.wait({upload})
                 upload.cancelled() or upload.exception()
             comfy_writer.transport.abort()
+
+    async def upload(self, head, request, reader, comfy_writer, used):
+        upload = Upload(comfy_writer)
+        try:
+            await upload.send(head)
+            await copy_body(reader, request.length, upload.send, request.length == CHUNKED, used)
+        finally:
+            upload.close()
 
     async def tunnel(self, reply, caller, comfy):
         lines = [b'HTTP/1.1 101 ' + reply.reason] + [name + b': ' + value for _, name, value in reply.fields]
@@ -285,8 +294,9 @@ def nothing():
     pass
 
 
-def keep_alive(sock):
-    """A caller whose machine is gone is noticed within two minutes."""
+def tune(sock):
+    """Small writes are sent at once; a caller whose machine is gone is noticed within two minutes."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (('TCP_KEEPIDLE', 60), ('TCP_KEEPINTVL', 20), ('TCP_KEEPCNT', 3)):
         if hasattr(socket, name):

@@ -1,7 +1,9 @@
 """HTTP/1.1 messages: read strictly, copied in blocks, written anew."""
 
 import asyncio
+import os
 import re
+import socket
 from http import HTTPStatus
 
 BLOCK = 65536
@@ -179,13 +181,40 @@ async def flow(writer):
         raise Gone()
 
 
-async def copy_body(reader, length, writer, in_chunks, on_block):
+async def copy_body(reader, length, send, in_chunks, on_block):
     async for data in blocks(reader, length):
         on_block()
-        writer.write(b'%x\r\n%b\r\n' % (len(data), data) if in_chunks else data)
-        await flow(writer)
+        await send(b'%x\r\n%b\r\n' % (len(data), data) if in_chunks else data)
     if in_chunks:
-        writer.write(b'0\r\n\r\n')
+        await send(b'0\r\n\r\n')
+
+
+def sender(writer):
+    async def send(data):
+        writer.write(data)
+        await flow(writer)
+
+    return send
+
+
+class Upload:
+    """
+    Sends over a second handle of a connection. A server that answers early may refuse the rest with a reset; a failure
+    to write would close asyncio's own handle before its answer was read from it.
+    """
+
+    def __init__(self, writer):
+        self.socket = socket.socket(fileno=os.dup(writer.get_extra_info('socket').fileno()))
+        self.socket.setblocking(False)
+
+    async def send(self, data):
+        try:
+            await asyncio.wait_for(asyncio.get_running_loop().sock_sendall(self.socket, data), STALL_SECONDS)
+        except (OSError, asyncio.TimeoutError):
+            raise Gone()
+
+    def close(self):
+        self.socket.close()
 
 
 async def pump(reader, writer):

@@ -23,7 +23,8 @@ export interface RunReport {
   readonly seen: readonly PromptProgress[];
 }
 
-export function openClient(baseUrl: string): ClientWorld {
+/** `token`: what a pod's agent asks for. */
+export function openClient(baseUrl: string, token?: string): ClientWorld {
   const transport = createDispatcher({ proxyUrl: undefined, noProxy: [], strictTls: true });
   const lines: string[] = [];
   const note = (text: string): void => void lines.push(text);
@@ -35,6 +36,7 @@ export function openClient(baseUrl: string): ClientWorld {
     log,
     random: Math.random,
     userAgent: 'PodRelay/test',
+    token: () => Promise.resolve(token),
   });
   const stop = new AbortController();
   return {

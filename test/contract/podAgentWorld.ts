@@ -106,7 +106,9 @@ function memoryOf(group: number | undefined): ReturnType<Agent['memory']> {
       try {
         stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
         if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]) !== group) continue;
-        if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/agent.py')) continue;
+        const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+        // The shell has the whole script as its argument.
+        if (!args.some((arg) => arg.endsWith('/agent.py') && !arg.includes('\n'))) continue;
       } catch {
         continue;
       }
