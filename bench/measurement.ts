@@ -3,7 +3,7 @@ export interface Target {
   readonly what: string;
   readonly judge: 'median' | 'p99' | 'max';
   readonly under: number;
-  readonly unit: 'ms' | 's' | 'kB' | 'MB' | 'replies';
+  readonly unit: 'ms' | 's' | 'kB' | 'MB' | 'replies' | 'jobs';
 }
 
 export interface Measurement extends Target {

@@ -9,10 +9,22 @@ import { malformedReplies } from './malformedReplies.ts';
 import { isMet, table } from './measurement.ts';
 import type { Measurement } from './measurement.ts';
 import { podTree } from './podTree.ts';
+import { reloadsAtRandom } from './reloads.ts';
 import { routing } from './routing.ts';
 import { sizes } from './sizes.ts';
 
-const benches = [sizes, routing, podTree, deadBackend, failover, fileSaved, bigDownload, malformedReplies, activation];
+const benches = [
+  sizes,
+  routing,
+  podTree,
+  deadBackend,
+  failover,
+  fileSaved,
+  bigDownload,
+  malformedReplies,
+  reloadsAtRandom,
+  activation,
+];
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name));

@@ -46,15 +46,13 @@ export function placeOf(sim: Simulator, folder: string, change: Partial<WindowPl
   return { addresses, runpodApiKey, geminiApiKey, folder, ...change };
 }
 
-export function openWindow(place: WindowPlace, tell: (line: string) => void = () => undefined): JobWindow {
+export function openWindow(place: WindowPlace, jobLeaseMs = leaseMs): JobWindow {
   const life = new Lifetime();
   const lines: string[] = [];
   const write =
     (level: string) =>
     (text: string, data?: unknown): void => {
-      const line = `${level} ${text}${data instanceof Error ? ` ${data.stack ?? data.message}` : ''}`;
-      lines.push(line);
-      tell(line);
+      lines.push(`${level} ${text}${data instanceof Error ? ` ${data.stack ?? data.message}` : ''}`);
     };
   const log: Log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
   const keys: Readonly<Record<SecretId, string>> = {
@@ -81,7 +79,7 @@ export function openWindow(place: WindowPlace, tell: (line: string) => void = ()
       consent: () => Promise.resolve(true),
       podTimings: fastPodTimings,
       geminiTimings: { pollMs: 20, deadlineMs: 2_000 },
-      jobLeaseMs: leaseMs,
+      jobLeaseMs,
       simulated: true,
     },
     life,
