@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type http from 'node:http';
 import net from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -21,6 +21,8 @@ export interface Agent extends Container {
   readonly bearer: { readonly authorization: string };
   /** kB of memory of the agent's own process, now and at the most; undefined where the system does not tell. */
   memory(): { readonly now: number; readonly peak: number } | undefined;
+  /** Kills the program, but not what has started it; false where the system does not show processes. */
+  kill(): boolean;
 }
 
 export interface ContainerOptions {
@@ -85,7 +87,15 @@ export async function startAgent(comfyPort: number, options: ContainerOptions = 
     port,
     base: `http://127.0.0.1:${port}`,
     bearer: { authorization: `Bearer ${container.token}` },
-    memory: () => memoryOf(container.child.pid),
+    memory: () => {
+      const status = readProc(agentPid(container.child.pid), 'status');
+      const kb = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1]);
+      return status === '' ? undefined : { now: kb('VmRSS'), peak: kb('VmHWM') };
+    },
+    kill: () => {
+      const pid = agentPid(container.child.pid);
+      return pid !== undefined && process.kill(pid, 'SIGKILL');
+    },
   };
 }
 
@@ -99,27 +109,25 @@ export async function eventually<T>(look: () => T | undefined | false, why: () =
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-function memoryOf(group: number | undefined): ReturnType<Agent['memory']> {
+/** The agent among the processes of the container. */
+function agentPid(group: number | undefined): number | undefined {
+  if (!existsSync('/proc/self/stat')) return undefined;
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).find((pid) => {
+    const stat = readProc(pid, 'stat');
+    const args = readProc(pid, 'cmdline').split('\0');
+    // The shell has the whole script as its argument.
+    const isAgent = args.some((arg) => arg.endsWith('/agent.py') && !arg.includes('\n'));
+    return isAgent && Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]) === group;
+  });
+}
+
+function readProc(pid: number | undefined, name: string): string {
   try {
-    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-      let stat: string;
-      try {
-        stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-        if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]) !== group) continue;
-        const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-        // The shell has the whole script as its argument.
-        if (!args.some((arg) => arg.endsWith('/agent.py') && !arg.includes('\n'))) continue;
-      } catch {
-        continue;
-      }
-      const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-      const kb = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1]);
-      if (kb('VmRSS') > 0) return { now: kb('VmRSS'), peak: kb('VmHWM') };
-    }
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8');
   } catch {
-    // No /proc here.
+    return '';
   }
-  return undefined;
 }
 
 export interface Served {
