@@ -147,10 +147,12 @@ async function takeBack(options: FollowOptions, why: Fault, signal: AbortSignal)
   if (status === 'completed' || status === 'failed' || status === 'timedOut') {
     const deadline = withDeadline(signal, timings.cancelMs, () => why);
     try {
-      return await jobs.status(endpointId, jobId, deadline.signal);
+      const job = await jobs.status(endpointId, jobId, deadline.signal);
+      if (hasEnded(job)) return job;
     } finally {
       deadline.done();
     }
+    throw new Fault(why.kind, why.message, { ...why.facts, delivered: 'yes' });
   }
   const delivered = status !== 'cancelled' ? 'maybe' : (why.facts.delivered ?? 'no');
   throw new Fault(why.kind, why.message, { ...why.facts, delivered });

@@ -12,6 +12,7 @@ import { endpointObstacle, healthOf } from './endpointHealth.ts';
 import { cancelJob, defaultTimings, followJob } from './followJob.ts';
 import type { FollowOptions, FollowTimings } from './followJob.ts';
 import { createJobClient } from './jobClient.ts';
+import type { JobClient } from './jobClient.ts';
 import { jobCost, workerPrice } from './jobCost.ts';
 import type { CostFacts } from './jobCost.ts';
 import { buildJobInput, nameCheckpoint, oversize, workerRefusals } from './jobInput.ts';
@@ -61,7 +62,8 @@ const lookMs = 5_000;
 export class ServerlessWorker {
   readonly #options: ServerlessWorkerOptions;
   readonly #endpoints: ReturnType<typeof createEndpointClient>;
-  readonly #jobs: ReturnType<typeof createJobClient>;
+  readonly #jobs: JobClient;
+  readonly #polled: JobClient;
   readonly #timings: FollowTimings;
   readonly #patience: QueuePatience;
   readonly #address: string;
@@ -71,8 +73,16 @@ export class ServerlessWorker {
 
   constructor(options: ServerlessWorkerOptions) {
     this.#options = options;
-    this.#endpoints = createEndpointClient({ ...options, baseUrl: options.runpodApiUrl });
+    // What only helps a job must not hold it up.
+    this.#endpoints = createEndpointClient({ ...options, baseUrl: options.runpodApiUrl, retries: 1 });
     this.#jobs = createJobClient({ ...options, baseUrl: options.serverlessUrl });
+    const polls = createJobClient({ ...options, baseUrl: options.serverlessUrl, retries: 0 });
+    // A question that is asked again and again anyway needs no retries of its own.
+    this.#polled = {
+      ...this.#jobs,
+      status: (...call) => polls.status(...call),
+      health: (...call) => polls.health(...call),
+    };
     this.#timings = { ...defaultTimings, ...options.timings };
     this.#patience = { ...defaultPatience, ...options.patience };
     this.#address = `${options.serverlessUrl.replace(/\/+$/, '')}/${options.endpointId}`;
@@ -181,6 +191,7 @@ export class ServerlessWorker {
         ? now
         : await followJob({ ...follow, sentAt: clock.now() - this.#timings.visibleWithinMs }, signal);
     } catch (error) {
+      if (signal.aborted && !isShutdown(signal)) await this.#abandon(follow, job);
       throwIfAborted(signal);
       const fault = toFault(error);
       if (fault.facts.status === 404) {
@@ -270,7 +281,7 @@ export class ServerlessWorker {
     const { endpointId, clock, log } = this.#options;
     let worker: Worker | undefined;
     return {
-      ...{ jobs: this.#jobs, endpointId, jobId, sentAt, executionTimeoutMs, clock, log },
+      ...{ jobs: this.#polled, endpointId, jobId, sentAt, executionTimeoutMs, clock, log },
       timings: this.#timings,
       patience: this.#patience,
       onPhase: (phase) => context.onProgress({ phase }),
