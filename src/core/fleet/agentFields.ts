@@ -71,7 +71,7 @@ for name, text in json.loads(zlib.decompress(base64.b64decode(sys.argv[2]))).ite
 ) &
 
 waited=0
-until [ -e "$dir/ready" ] || [ "$waited" -ge 30 ]; do
+until [ -e "$dir/ready" ] || [ "$waited" -ge "\${PODRELAY_READY_SECONDS:-30}" ]; do
   sleep 1
   waited=$((waited + 1))
 done
