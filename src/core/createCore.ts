@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { BackendManager } from './backends/backendManager.ts';
-import { createCloudBackend } from './backends/cloudBackend.ts';
+import { CloudBackends } from './backends/cloudBackends.ts';
 import { createLocalBackend } from './backends/comfyBackend.ts';
 import { Contents } from './backends/contents.ts';
 import { createGeminiBackend } from './backends/geminiBackend.ts';
@@ -88,6 +88,8 @@ export interface Core {
   podsMayRun(): Promise<boolean>;
   readonly database: Database;
   readonly backends: BackendManager;
+  /** Jobs of this window that use the pod, or wait for it. */
+  jobsOn(podId: string): number;
   readonly jobs: JobRunner;
   readonly recovery: JobRecovery;
 }
@@ -196,8 +198,8 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
             log.debug(`The queue of pod ${pod.name} is not known: ${toFault(error).message}`);
             return undefined;
           }),
-      jobsOnPods: () => jobs.running().filter((job) => job.backend === 'cloud').length,
-      lastJobAt: () => ledger.lastJobAt('cloud'),
+      jobsOn: ({ id }) => cloud.jobsOn(id),
+      lastJobAt: ({ id }) => ledger.lastJobAt(cloud.idOf(id)),
       ...(options.podWatchEveryMs === undefined ? {} : { everyMs: options.podWatchEveryMs }),
     }),
   );
@@ -215,7 +217,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     comfyAt,
     checkpoint,
   });
-  const cloud = createCloudBackend({
+  const cloud: CloudBackends = new CloudBackends({
     pods,
     comfyAt,
     clock,
@@ -224,6 +226,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     enabled: () => options.settings()['cloud.enabled'],
     podId: options.podId,
     autoStart: () => options.settings()['cloud.autoStart'],
+    useAll: () => options.settings()['cloud.useAllPods'],
     readyTimeoutMs: () => options.settings()['cloud.readyTimeoutMinutes'] * 60_000,
     checkpoint,
     hasKey: () => keys.has('runpodApiKey'),
@@ -240,14 +243,13 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     ...(options.geminiTimings === undefined ? {} : { timings: options.geminiTimings }),
   });
 
-  const chain = [local, cloud, gemini];
   const backends = life.own(
     new BackendManager({
       backends: {
-        list: () => chain,
-        find: (id) => (id.startsWith('pod:') ? cloud : undefined),
-        refresh: () => Promise.resolve(),
-        onDidChange: () => ({ dispose: () => undefined }),
+        list: () => [local, ...cloud.list(), gemini],
+        find: (id) => cloud.find(id),
+        refresh: (signal) => cloud.refresh(signal),
+        onDidChange: cloud.onDidChange,
       },
       clock,
       log,
@@ -271,22 +273,11 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
       explain: async (fault, { workflow, localOnly }, signal) => {
         const { withOwners } = await import('./backends/whoHas.ts');
         const { localComfyUrl } = options.addresses;
-        const podId = options.podId();
-        const podRuns = pods.lastSeen?.pods.some((pod) => pod.id === podId && pod.status === 'RUNNING') ?? false;
         const places = [
           ...(localComfyUrl === ''
             ? []
             : [{ id: 'local', name: 'the local ComfyUI', address: localComfyUrl, mayAsk: local.ready().ok }]),
-          ...(podId === undefined
-            ? []
-            : [
-                {
-                  id: 'cloud',
-                  name: 'the RunPod pod',
-                  address: pods.address(podId),
-                  mayAsk: podRuns && !localOnly && cloud.ready().ok,
-                },
-              ]),
+          ...cloud.places().map((place) => ({ ...place, mayAsk: place.mayAsk && !localOnly })),
         ];
         const ask = (address: string, classes: readonly string[], at: AbortSignal): Promise<unknown> =>
           comfyAt(address).objectInfo(classes, at);
@@ -317,6 +308,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     podsMayRun,
     database,
     backends,
+    jobsOn: (podId) => cloud.jobsOn(podId),
     jobs,
     recovery,
   };

@@ -26,6 +26,7 @@ export const settingRules = {
   'cloud.enabled': flag(true),
   'cloud.podId': text('', (value) => /^[a-z0-9]*$/i.test(value), 'not a pod id'),
   'cloud.autoStart': flag(true),
+  'cloud.useAllPods': flag(true),
   'cloud.image': text('runpod/comfyui:latest'),
   'cloud.tier': oneOf(['secure', 'community'], 'secure'),
   'cloud.minVramGb': number(16, { atLeast: 0 }),

@@ -171,6 +171,7 @@ export class BackendManager implements Disposable {
       if (!isRefreshed && entry?.backend.tier !== 'local') {
         // Just before a job leaves this machine, and not sooner, it is asked what there is elsewhere.
         await this.#options.backends.refresh(signal);
+        await this.#checkUnsure(job.localOnly, attempts, signal);
         isRefreshed = true;
         continue;
       }
@@ -205,6 +206,18 @@ export class BackendManager implements Disposable {
   dispose(): void {
     this.#listening.dispose();
     this.#changed.dispose();
+  }
+
+  /** Where several of one tier may come next, those of which nothing is known are asked: one that is dead or busy waits. */
+  async #checkUnsure(localOnly: boolean, attempts: readonly Attempt[], signal: AbortSignal): Promise<void> {
+    const open = this.route(localOnly).use.flatMap((id) => (isOver(id, attempts) ? [] : (this.#entries.get(id) ?? [])));
+    const peers = open.filter(({ backend }) => backend.tier === open[0]?.backend.tier);
+    if (peers.length < 2) return;
+    const now = this.#options.clock.now();
+    const unsure = peers.filter(({ health }) => !health.known || now - health.at > healthFreshMs);
+    // A check is shared: it may end with another job's patience.
+    await Promise.allSettled(unsure.map(async (entry) => this.#check(entry, signal)));
+    throwIfAborted(signal);
   }
 
   /** The entries of the backends that there are now. */

@@ -1,6 +1,6 @@
 import { Emitter } from '../kernel/event.ts';
 import type { Disposable, Event } from '../kernel/event.ts';
-import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
+import { Fault, isPassing, throwIfAborted, toFault } from '../kernel/fault.ts';
 import { late } from '../kernel/late.ts';
 import { Lifetime } from '../kernel/lifetime.ts';
 import { known, unknown } from '../kernel/observed.ts';
@@ -40,6 +40,9 @@ export const defaultPodTimings: PodTimings = {
   adoptWithinMs: 30_000,
 };
 
+/** What RunPod did not answer a moment ago, it does not answer now. */
+const sameSilenceMs = 1_000;
+
 export interface PodServiceOptions {
   readonly client: RunpodClient;
   readonly clock: Clock;
@@ -60,6 +63,8 @@ export interface PodListing {
 
 export interface WaitOptions {
   readonly readyTimeoutMs: number;
+  /** False: a pod that is stopped stays so, and the wait fails. */
+  readonly mayStart?: boolean;
   readonly onProgress: (progress: ReadyProgress) => void;
 }
 
@@ -87,6 +92,7 @@ export class PodService implements Disposable {
   #pods: Observed<readonly Pod[]>;
   #lastSeen: { readonly pods: readonly Pod[]; readonly at: number } | undefined;
   #refreshing: Promise<readonly Pod[]> | undefined;
+  #lastFailure: { readonly why: Fault; readonly at: number } | undefined;
   readonly #startedHere = new Set<string>();
   readonly #answers = new Answers();
   /** Counts our own changes, which a list that was asked for before them does not hold. */
@@ -118,6 +124,11 @@ export class PodService implements Disposable {
     return this.#answers.has(pod);
   }
 
+  /** Its ComfyUI has just answered. */
+  noteAnswer(pod: Pod): void {
+    this.#answers.note(pod);
+  }
+
   /** A job has started this pod, not a person: automation may stop it again. */
   wasStartedForJob(podId: string): boolean {
     return this.#startedHere.has(podId);
@@ -131,6 +142,13 @@ export class PodService implements Disposable {
   /** The pods as they were when last known, for showing them greyed while they are unknown. */
   get lastSeen(): { readonly pods: readonly Pod[]; readonly at: number } | undefined {
     return this.#lastSeen;
+  }
+
+  /** Why the last list failed, when that was within `withinMs`: RunPod need not be asked again for the same job. */
+  silence(withinMs: number): Fault | undefined {
+    const failure = this.#lastFailure;
+    const isRecent = failure !== undefined && this.#deps.clock.now() - failure.at < withinMs;
+    return isRecent ? failure.why : undefined;
   }
 
   /** Where a pod's ComfyUI, or another HTTP port of it, is reached; without a trailing slash. */
@@ -224,7 +242,7 @@ export class PodService implements Disposable {
   async ensureReady(podId: string | undefined, wait: WaitOptions, signal: AbortSignal): Promise<boolean> {
     if (podId === undefined || podId === '') return false;
     await this.#waits.join(
-      podId,
+      wait.mayStart === false ? `${podId} as it is` : podId,
       (onProgress, shared) => this.#bringUp(podId, { ...wait, onProgress }, shared),
       wait.onProgress,
       signal,
@@ -254,13 +272,17 @@ export class PodService implements Disposable {
 
   async #bringUp(podId: string, wait: WaitOptions, signal: AbortSignal): Promise<ReadyPod> {
     const { client, probe } = this.#deps;
-    const pod = await client.getPod(podId, signal).catch((error: unknown) => {
-      throw isNotFound(error) ? noSuchPod(podId) : error;
+    const url = this.address(podId);
+    const silent = this.silence(sameSilenceMs);
+    const asking = silent === undefined ? client.getPod(podId, signal) : Promise.reject(silent);
+    const pod = await asking.catch((error: unknown) => {
+      throwIfAborted(signal);
+      return this.#withoutRunpod(podId, url, toFault(error), signal);
     });
+    if ('url' in pod) return pod;
     if (pod.status === 'TERMINATED') throw noSuchPod(podId);
     this.#put(pod);
     await this.#options.doors?.assertKnown(pod);
-    const url = this.address(podId);
     if (pod.status === 'RUNNING') {
       const first = await probe(url, signal);
       const answer = this.#answers.has(pod) ? await askAgain(this.#deps, url, first, signal) : first;
@@ -271,6 +293,9 @@ export class PodService implements Disposable {
       }
     }
     const startedByUs = !isActive(pod);
+    if (startedByUs && wait.mayStart === false) {
+      throw new Fault('unavailable', `The pod ${pod.name} was stopped`, { delivered: 'no' });
+    }
     try {
       if (startedByUs) {
         this.#startedHere.add(podId);
@@ -285,6 +310,16 @@ export class PodService implements Disposable {
       else await this.#reread(podId);
       throw error;
     }
+  }
+
+  /** RunPod does not answer; a pod that ran when last seen may run on, which its ComfyUI can say. @throws Fault why */
+  async #withoutRunpod(podId: string, url: string, why: Fault, signal: AbortSignal): Promise<ReadyPod> {
+    if (isNotFound(why)) throw noSuchPod(podId);
+    const pod = this.#lastSeen?.pods.find(({ id }) => id === podId);
+    if (pod?.status !== 'RUNNING' || !isPassing(why) || why.kind === 'unauthorized') throw why;
+    const answer = await this.#deps.probe(url, signal);
+    if (!answer.ready) throw why;
+    return { pod, url, comfyVersion: answer.version };
   }
 
   async #list(): Promise<readonly Pod[]> {
@@ -302,6 +337,7 @@ export class PodService implements Disposable {
       const why = toFault(error);
       if (!this.#life.signal.aborted) {
         this.#pods = unknown(this.#pods.known ? clock.now() : this.#pods.since, why);
+        this.#lastFailure = { why, at: clock.now() };
         this.#changed.fire();
       }
       throw why;
@@ -341,6 +377,7 @@ export class PodService implements Disposable {
     const at = this.#options.clock.now();
     this.#pods = known(pods, at);
     this.#lastSeen = { pods, at };
+    this.#lastFailure = undefined;
     this.#changed.fire();
   }
 }

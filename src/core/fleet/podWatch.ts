@@ -21,10 +21,10 @@ export interface PodWatchOptions {
   readonly bootMs: () => number;
   /** Prompts that run or wait on a pod; undefined = its ComfyUI does not answer. */
   readonly queueLength: (pod: Pod, signal: AbortSignal) => Promise<number | undefined>;
-  /** Jobs of this window that use a pod, or wait for it. */
-  readonly jobsOnPods: () => number;
-  /** When a job on a pod ended last, in any window; ms since the epoch, undefined = none did. */
-  readonly lastJobAt: () => Promise<number | undefined>;
+  /** Jobs of this window that use the pod, or wait for it. */
+  readonly jobsOn: (pod: Pod) => number;
+  /** When a job on the pod ended last, in any window; ms since the epoch, undefined = none did. */
+  readonly lastJobAt: (pod: Pod) => Promise<number | undefined>;
   /** Between two looks while a pod costs money. */
   readonly everyMs?: number;
 }
@@ -159,14 +159,14 @@ export class PodWatch implements Disposable {
 
   /** How long the pod has had nothing to do; undefined while it works, or may still be starting. */
   async #quietMs(pod: Pod, signal: AbortSignal): Promise<number | undefined> {
-    const { clock, queueLength, jobsOnPods, lastJobAt, bootMs } = this.#options;
+    const { clock, queueLength, jobsOn, lastJobAt, bootMs } = this.#options;
     const entry = this.#quiet.get(pod.id) ?? { since: clock.now(), answered: false };
     this.#quiet.set(pod.id, entry);
     const length = pod.status === 'RUNNING' ? await queueLength(pod, signal) : undefined;
     const firstAnswer = length !== undefined && !entry.answered;
     entry.answered ||= length !== undefined;
-    if (jobsOnPods() > 0 || (length ?? 0) > 0 || firstAnswer) entry.since = clock.now();
-    entry.since = Math.max(entry.since, Math.min(clock.now(), (await lastJobAt()) ?? 0));
+    if (jobsOn(pod) > 0 || (length ?? 0) > 0 || firstAnswer) entry.since = clock.now();
+    entry.since = Math.max(entry.since, Math.min(clock.now(), (await lastJobAt(pod)) ?? 0));
     const quietMs = clock.now() - entry.since;
     return !entry.answered && quietMs < bootMs() ? undefined : quietMs;
   }

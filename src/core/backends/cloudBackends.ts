@@ -1,0 +1,143 @@
+import { isActive } from '../fleet/podFilter.ts';
+import { comfyPort } from '../fleet/proxyAddress.ts';
+import { withDeadline } from '../kernel/clock.ts';
+import type { Disposable, Event } from '../kernel/event.ts';
+import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
+import { isOurs } from '../runpod/pod.ts';
+import type { Pod } from '../runpod/pod.ts';
+import type { Backend } from './backend.ts';
+import type { BackendSource } from './backendSource.ts';
+import { createPodBackend } from './podBackend.ts';
+import type { PodBackendServices } from './podBackend.ts';
+import type { GraphPlace } from './whoHas.ts';
+
+export interface CloudBackendsOptions extends Omit<PodBackendServices, 'listed' | 'use'> {
+  /** Undefined when no pod is configured. */
+  readonly podId: () => string | undefined;
+  readonly autoStart: () => boolean;
+  /** Other pods of ours that run get jobs too. */
+  readonly useAll: () => boolean;
+}
+
+/** One list serves all that one job asks. */
+const sameListMs = 1_000;
+/** Pods that were listed so recently are not listed before a job. */
+const freshMs = 10_000;
+const refreshTimeoutMs = 5_000;
+const podPrefix = 'pod:';
+
+/**
+ * The backends on RunPod: the configured pod, started when a job needs it, then every other pod of ours while it runs.
+ * The latter appear and vanish as the account's pods are seen, and none of them is ever started for a job.
+ */
+export class CloudBackends implements BackendSource {
+  readonly #options: CloudBackendsOptions;
+  readonly #services: PodBackendServices;
+  readonly #configured: Backend;
+  /** By pod id, while it is listed. */
+  #others: ReadonlyMap<string, Backend> = new Map();
+  readonly #uses = new Map<string, number>();
+
+  constructor(options: CloudBackendsOptions) {
+    this.#options = options;
+    this.#services = { ...options, listed: (signal) => this.#listed(signal), use: (podId) => this.#use(podId) };
+    const { podId, autoStart } = options;
+    const alias = (): string | undefined => {
+      const id = podId();
+      return id === undefined ? undefined : podPrefix + id;
+    };
+    this.#configured = createPodBackend({ ...this.#services, id: 'cloud', podId, autoStart, alias });
+  }
+
+  get onDidChange(): Event<void> {
+    return this.#options.pods.onDidChange;
+  }
+
+  list(): readonly Backend[] {
+    const before = this.#others;
+    this.#others = new Map(this.#otherPods().map(({ id }) => [id, before.get(id) ?? this.#create(id)]));
+    return [this.#configured, ...this.#others.values()];
+  }
+
+  find(id: string): Backend | undefined {
+    if (!id.startsWith(podPrefix)) return undefined;
+    const podId = id.slice(podPrefix.length);
+    return this.#others.get(podId) ?? this.#create(podId);
+  }
+
+  async refresh(signal: AbortSignal): Promise<void> {
+    const { pods, clock, log, enabled, hasKey, useAll } = this.#options;
+    if (!enabled() || !hasKey() || !useAll()) return;
+    if (pods.pods.known && clock.now() - pods.pods.at < freshMs) return;
+    const deadline = withDeadline(signal, refreshTimeoutMs, () => new Fault('timeout', 'RunPod did not answer in 5 s'));
+    try {
+      await this.#listed(deadline.signal);
+    } catch (error) {
+      throwIfAborted(signal);
+      log.debug(`The pods are not known: ${toFault(error).message}`);
+    } finally {
+      deadline.done();
+    }
+  }
+
+  /** Jobs of this window that use the pod, or wait for it. */
+  jobsOn(podId: string): number {
+    return this.#uses.get(podId) ?? 0;
+  }
+
+  /** Where graphs can be run: the configured pod, running or not, and the others. */
+  places(): readonly GraphPlace[] {
+    const { pods, podId } = this.#options;
+    const place = (backend: Backend, id: string, name: string): GraphPlace => {
+      const runs = pods.lastSeen?.pods.some((pod) => pod.id === id && pod.status === 'RUNNING') ?? false;
+      return { id: backend.id, name, address: pods.address(id), mayAsk: runs && backend.ready().ok };
+    };
+    const [configured, ...others] = this.list();
+    const own = podId();
+    return [
+      ...(own === undefined || configured === undefined ? [] : [place(configured, own, 'the RunPod pod')]),
+      ...others.map((backend) => place(backend, backend.id.slice(podPrefix.length), `the ${backend.label}`)),
+    ];
+  }
+
+  /** What jobs on the pod are recorded under. */
+  idOf(podId: string): string {
+    return podId === this.#options.podId() ? this.#configured.id : podPrefix + podId;
+  }
+
+  #create(podId: string): Backend {
+    return createPodBackend({
+      ...this.#services,
+      id: podPrefix + podId,
+      podId: () => podId,
+      autoStart: () => false,
+    });
+  }
+
+  /** Cheapest first, where nothing else decides between them. */
+  #otherPods(): readonly Pod[] {
+    const { pods, podId, enabled, hasKey, useAll } = this.#options;
+    if (!enabled() || !hasKey() || !useAll()) return [];
+    const configured = podId();
+    return (pods.lastSeen?.pods ?? [])
+      .filter((pod) => pod.id !== configured && isOurs(pod) && isActive(pod) && hasComfy(pod))
+      .sort((a, b) => a.usdPerHourMicros - b.usdPerHourMicros || a.name.localeCompare(b.name));
+  }
+
+  async #listed(signal: AbortSignal): Promise<readonly Pod[]> {
+    const { pods, clock } = this.#options;
+    if (pods.pods.known && clock.now() - pods.pods.at < sameListMs) return pods.pods.value;
+    const silent = pods.silence(sameListMs);
+    if (silent !== undefined) throw silent;
+    return pods.refresh(signal);
+  }
+
+  #use(podId: string): Disposable {
+    this.#uses.set(podId, this.jobsOn(podId) + 1);
+    return { dispose: () => void this.#uses.set(podId, this.jobsOn(podId) - 1) };
+  }
+}
+
+function hasComfy({ ports }: Pod): boolean {
+  return ports.includes(`${String(comfyPort)}/http`);
+}
