@@ -6,23 +6,22 @@ import { job, openWorld, smallWorkflow } from '../test/contract/world.ts';
 const [localComfyUrl = '', expectedBytes = ''] = process.argv.slice(2);
 const world = await openWorld({ localComfyUrl });
 try {
+  /** A job to its file, and the most memory the process had meanwhile. */
   const make = async (color: number) => {
+    let peakBytes = process.memoryUsage.rss();
+    const watch = setInterval(() => (peakBytes = Math.max(peakBytes, process.memoryUsage.rss())), 5);
+    const startedAt = performance.now();
     const { outputs } = await world.core.jobs.run(job(smallWorkflow(color)), () => undefined, world.signal);
-    return outputs[0]!.path;
+    clearInterval(watch);
+    const { size } = await stat(outputs[0]!.path);
+    return { peakBytes, size, seconds: (performance.now() - startedAt) / 1_000 };
   };
-  await make(1);
+  const quarter = await make(1);
   process.send?.('ready');
   await once(process, 'message');
-  const before = process.memoryUsage.rss();
-  let peak = before;
-  const watch = setInterval(() => (peak = Math.max(peak, process.memoryUsage.rss())), 5);
-  const startedAt = performance.now();
-  const file = await make(2);
-  const seconds = (performance.now() - startedAt) / 1_000;
-  clearInterval(watch);
-  const { size } = await stat(file);
-  if (size !== Number(expectedBytes)) throw new Error(`The file has ${String(size)} bytes`);
-  process.send?.({ grownBytes: peak - before, seconds });
+  const big = await make(2);
+  if (big.size !== Number(expectedBytes)) throw new Error(`The file has ${String(big.size)} bytes`);
+  process.send?.({ grownBytes: big.peakBytes - quarter.peakBytes, seconds: big.seconds });
 } finally {
   await world.close();
 }
