@@ -6,6 +6,7 @@ import { Contents } from './backends/contents.ts';
 import { createGeminiBackend } from './backends/geminiBackend.ts';
 import type { ComfyClient, ComfyClientOptions } from './comfy/comfyClient.ts';
 import type { KeyVerdict } from './checkKey.ts';
+import { Budgets } from './cost/budgets.ts';
 import { Ledger } from './cost/ledger.ts';
 import { PodDoors } from './fleet/agentDoors.ts';
 import { PodLeases } from './fleet/agentLease.ts';
@@ -84,6 +85,7 @@ export interface Core {
   readonly gpuTypes: RunpodClient['listGpuTypes'];
   readonly podWatch: PodWatch;
   readonly ledger: Ledger;
+  readonly budgets: Budgets;
   /** A look at the account is due: pods of ours exist, may exist or were running when last seen. Asks nobody. */
   podsMayRun(): Promise<boolean>;
   readonly database: Database;
@@ -160,6 +162,10 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
         },
       },
       doors,
+      commitments: {
+        commit: (start) => budgets.commit(start),
+        ended: (podId) => budgets.ended(podId),
+      },
       probe,
       proxyTemplate: options.addresses.podProxyUrl,
       ...(options.podTimings === undefined ? {} : { timings: options.podTimings }),
@@ -182,6 +188,8 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
 
   const ledgerStore = late(async () => (await import('./store/ledgerStore.ts')).createLedgerStore(database));
   const ledger = life.own(new Ledger(ledgerStore, clock));
+  const reservations = late(async () => (await import('./store/reservationStore.ts')).createReservationStore(database));
+  const budgets = life.own(new Budgets({ store: reservations, ledger, clock, log, newId, settings: options.settings }));
   const podWatch = life.own(
     new PodWatch({
       pods,
@@ -200,6 +208,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
           }),
       jobsOn: ({ id }) => cloud.jobsOn(id),
       lastJobAt: ({ id }) => ledger.lastJobAt(cloud.idOf(id)),
+      isOverBudget: () => budgets.isSpent('cloud'),
       ...(options.podWatchEveryMs === undefined ? {} : { everyMs: options.podWatchEveryMs }),
     }),
   );
@@ -266,6 +275,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
       store,
       leaseMs,
       ledger,
+      budgets,
       clock,
       log,
       outputFolder: options.outputFolder,
@@ -305,6 +315,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     pods,
     podWatch,
     ledger,
+    budgets,
     podsMayRun,
     database,
     backends,

@@ -4,6 +4,8 @@
  */
 export interface SettingRule<T> {
   readonly fallback: T;
+  /** Stands in for a value that is refused, where the default would be the dangerous choice. */
+  readonly refused?: T;
   readonly accepts: (value: unknown) => value is T;
   /** Why a value is refused, as a clause. */
   readonly why: string;
@@ -24,6 +26,27 @@ export function text(
 export function number(fallback: number, { atLeast }: { readonly atLeast: number }): SettingRule<number> {
   const accepts = (value: unknown): value is number => Number.isFinite(value) && (value as number) >= atLeast;
   return { fallback, accepts, why: `no number from ${String(atLeast)} on` };
+}
+
+/** US dollars; null = no limit, which is not the same as 0. */
+export function limit(): SettingRule<number | null> {
+  const accepts = (value: unknown): value is number | null =>
+    value === null || (Number.isFinite(value) && (value as number) >= 0);
+  return { fallback: null, refused: 0, accepts, why: 'no amount from 0 on, so nothing may be spent' };
+}
+
+/** One such limit for each of some names; a name that is left out has none. */
+export function limits<const T extends string>(
+  names: readonly T[],
+): SettingRule<{ readonly [Name in T]?: number | null }> {
+  const { accepts: isLimit } = limit();
+  const accepts = (value: unknown): value is { readonly [Name in T]?: number | null } =>
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.entries(value).every(([name, amount]) => names.includes(name as T) && isLimit(amount));
+  const refused = Object.fromEntries(names.map((name) => [name, 0])) as { readonly [Name in T]?: number | null };
+  return { fallback: {}, refused, accepts, why: `no amounts from 0 on for some of: ${names.join(', ')}` };
 }
 
 export function whole(fallback: number, { atLeast }: { readonly atLeast: number }): SettingRule<number> {

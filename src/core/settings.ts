@@ -1,5 +1,5 @@
 import { tiers } from './backends/backend.ts';
-import { flag, listOf, number, oneOf, text, whole } from './settingRule.ts';
+import { flag, limit, limits, listOf, number, oneOf, text, whole } from './settingRule.ts';
 import type { SettingRule } from './settingRule.ts';
 
 const url = (fallback: string): SettingRule<string> => text(fallback, isHttpUrl, 'not an http(s) address');
@@ -43,6 +43,10 @@ export const settingRules = {
   'gemini.imageModel': text('gemini-nano-banana-2.1'),
   'gemini.videoModel': text('gemini-omni-1.1-flash'),
   'gemini.apiUrl': url('https://generativelanguage.googleapis.com'),
+  'budget.sessionUsd': limit(),
+  'budget.dayUsd': limit(),
+  'budget.monthUsd': limit(),
+  'budget.perBackendUsd': limits(['cloud', 'gemini']),
   'privacy.localOnly': flag(false),
   outputFolder: text('generated'),
   'workflow.checkpoint': text('', () => true),
@@ -54,19 +58,19 @@ export const settingKeys = Object.keys(settingRules) as readonly SettingKey[];
 
 export interface ReadSettings {
   readonly settings: Settings;
-  /** Values that were refused; the default stands in for each. */
+  /** Values that were refused; the default stands in for each, and 0 for a limit that cannot be read. */
   readonly problems: readonly { readonly key: SettingKey; readonly why: string }[];
 }
 
-/** A bad value never stops the rest: it is reported and its default is used. */
+/** A bad value never stops the rest: it is reported and its default is used, or what is safer. */
 export function readSettings(get: (key: SettingKey) => unknown): ReadSettings {
   const problems: { key: SettingKey; why: string }[] = [];
   const values = settingKeys.map((key) => {
-    const { fallback, accepts, why }: SettingRule<unknown> = settingRules[key];
+    const { fallback, refused = fallback, accepts, why }: SettingRule<unknown> = settingRules[key];
     const value = get(key);
     if (value === undefined || accepts(value)) return [key, value ?? fallback];
     problems.push({ key, why });
-    return [key, fallback];
+    return [key, refused];
   });
   return { settings: Object.fromEntries(values) as Settings, problems };
 }

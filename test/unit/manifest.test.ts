@@ -20,7 +20,7 @@ interface View {
 }
 
 interface Property {
-  readonly type: string;
+  readonly type: string | readonly string[];
   readonly default: unknown;
   readonly scope: string;
   readonly enum?: readonly string[];
@@ -223,7 +223,8 @@ describe('manifest: settings', () => {
 
   it('has types and choices that its rule accepts, and no others', () => {
     for (const key of settingKeys) {
-      const { type, enum: choices, items } = property(key);
+      const { enum: choices, items, ...declaredAs } = property(key);
+      const types = [declaredAs.type].flat();
       const rule: SettingRule<unknown> = settingRules[key];
       const accepts = (value: unknown) => rule.accepts(value);
       const samples: Record<string, unknown> = {
@@ -233,22 +234,24 @@ describe('manifest: settings', () => {
         string: 'x',
         array: ['x'],
         object: {},
+        null: null,
       };
       for (const [name, sample] of Object.entries(samples)) {
-        if (name === type || (type === 'number' && name === 'integer') || (type === 'integer' && name === 'number'))
-          continue;
+        const isNumber = types.includes('number') || types.includes('integer');
+        if (types.includes(name) || (isNumber && (name === 'integer' || name === 'number'))) continue;
         assert.equal(
           accepts(sample),
           false,
-          `${key} is of type ${type}, but its rule accepts ${JSON.stringify(sample)}`,
+          `${key} is of type ${types.join(' or ')}, but its rule accepts ${JSON.stringify(sample)}`,
         );
       }
       for (const choice of choices ?? []) assert.ok(accepts(choice), `${key}: ${choice}`);
       if (choices) assert.equal(accepts('none of these'), false, key);
       if (items?.enum) assert.deepEqual(items.enum, [...tiers], key);
-      if (type === 'number' || type === 'integer') {
+      if (types.includes('null')) assert.ok(accepts(null), `${key}: null`);
+      if (types.includes('number') || types.includes('integer')) {
         assert.equal(accepts(property(key).minimum - 0.001), false, `${key}: its minimum`);
-        assert.equal(accepts(77.5), type === 'number', `${key}: ${type}`);
+        assert.equal(accepts(77.5), types.includes('number'), `${key}: ${types.join(' or ')}`);
       }
     }
   });

@@ -4,9 +4,10 @@ import { toFault } from '../kernel/fault.ts';
 import { known, unknown } from '../kernel/observed.ts';
 import type { Observed } from '../kernel/observed.ts';
 import type { Clock } from '../kernel/ports.ts';
-import type { CostBasis, LedgerEntry, LedgerStore, PodMeter } from '../store/ledgerStore.ts';
+import type { CostBasis, LedgerEntry, LedgerStore, Metering, Meters } from '../store/ledgerStore.ts';
+import { openDiskEntry, stepDisk } from './diskMeter.ts';
 import { isBilled, openEntry, stepMeter } from './podMeter.ts';
-import type { MeterStep, PodSight } from './podMeter.ts';
+import type { PodSight } from './podMeter.ts';
 
 /** Micro-dollars. */
 export interface Spend {
@@ -26,16 +27,20 @@ export interface Spending {
   readonly pods: ReadonlyMap<string, Spend>;
 }
 
-/** What a report of costs is made of. Times are ms since the epoch. */
-export interface Statement {
-  /** All that touches this month and the session, newest first; shares of pod time and free jobs too. */
-  readonly entries: readonly LedgerEntry[];
-  /** Pod time that is owed up to the last look and not an entry yet: of pods that bill now. */
-  readonly open: readonly LedgerEntry[];
+/** Where the sums of this moment begin; ms since the epoch. */
+export interface Periods {
   readonly sessionFromMs: number;
   readonly dayFromMs: number;
   readonly monthFromMs: number;
   readonly nowMs: number;
+}
+
+/** What a report of costs is made of. Times are ms since the epoch. */
+export interface Statement extends Periods {
+  /** All that touches this month, the session and the last days, newest first; shares of pod time and free jobs too. */
+  readonly entries: readonly LedgerEntry[];
+  /** What is owed and not an entry yet: time of pods that bill, up to the last look, and disks of pods that there are. */
+  readonly open: readonly LedgerEntry[];
 }
 
 export interface JobCost {
@@ -50,6 +55,7 @@ export interface JobCost {
    * hold in full, boot and idle included. It is kept for the job's record and for measured rates, and no sum counts it.
    */
   readonly inPodTime: boolean;
+  readonly note?: string;
 }
 
 /** Written after a newer one, an older listing would look like a clock that was set back. */
@@ -63,7 +69,7 @@ const oldestListingMs = 5 * 60_000;
 export class Ledger implements Disposable {
   readonly #store: LedgerStore;
   readonly #clock: Clock;
-  readonly #sessionFromMs: number;
+  #sessionFromMs: number;
   readonly #changed = new Emitter<void>();
   #spending: Observed<Spending>;
   #running: Observed<number>;
@@ -95,19 +101,26 @@ export class Ledger implements Disposable {
     return this.#mayOwe;
   }
 
+  /** The session begins with the window; sooner when the clock was set back since, so that nothing falls out of it. */
+  periods(): Periods {
+    const nowMs = this.#clock.now();
+    this.#sessionFromMs = Math.min(this.#sessionFromMs, nowMs);
+    const [sessionFromMs, dayFromMs, monthFromMs] = [this.#sessionFromMs, startOfDay(nowMs), startOfMonth(nowMs)];
+    return { sessionFromMs, dayFromMs, monthFromMs, nowMs };
+  }
+
   /** Reads the sums again: at the first need, and when another window may have written. */
   async refresh(): Promise<void> {
-    const nowMs = this.#clock.now();
+    const { sessionFromMs, dayFromMs, monthFromMs, nowMs } = this.periods();
     try {
-      const monthFromMs = startOfMonth(nowMs);
-      const { counted, ofPods, meters } = await this.#store.view(Math.min(monthFromMs, this.#sessionFromMs));
-      const open = openEntries(meters);
-      this.#mayOwe = open.length > 0;
+      const { counted, ofPods, meters } = await this.#store.view(Math.min(monthFromMs, sessionFromMs));
+      const open = openEntries(meters, nowMs);
+      this.#mayOwe = open.some(({ part }) => part !== 'disk');
       const spends = [...counted, ...open];
       this.#spending = known(
         {
-          session: sumSince(spends, this.#sessionFromMs),
-          day: sumSince(spends, startOfDay(nowMs)),
+          session: sumSince(spends, sessionFromMs),
+          day: sumSince(spends, dayFromMs),
           month: sumSince(spends, monthFromMs),
           pods: spendByPod([...ofPods, ...open]),
         },
@@ -122,11 +135,14 @@ export class Ledger implements Disposable {
     }
   }
 
-  /** Once for a job on a backend: a repeat is ignored. Faults: 'io'; 'bug' for a cost that is no whole number. */
+  /**
+   * Once for a job on a backend: a repeat is ignored. Settles its reservation there. Faults: 'io'; 'bug' for a cost that
+   * is no whole number.
+   */
   async recordJob(cost: JobCost): Promise<void> {
-    const { jobId, backend, micros, basis, at, inPodTime } = cost;
+    const { jobId, backend, micros, basis, at, inPodTime, note } = cost;
     if (!Number.isSafeInteger(micros)) throw toFault(new Error(`A job cost of ${String(micros)} micro-dollars`));
-    const base = { kind: 'job', subject: jobId, label: backend, note: undefined } as const;
+    const base = { kind: 'job', subject: jobId, label: backend, note } as const;
     await this.#store.appendJob({ ...base, fromMs: at, toMs: at, micros, basis, inPodTime });
     await this.refresh();
   }
@@ -138,10 +154,7 @@ export class Ledger implements Disposable {
    */
   async observePods(pods: readonly PodSight[], nowMs: number): Promise<void> {
     if (this.#clock.now() - nowMs > oldestListingMs) return;
-    await this.#store.meter((meters) => {
-      const steps = stepAll(meters, pods, nowMs);
-      return { meters: steps.map((step) => step.meter), entries: steps.flatMap((step) => step.entries) };
-    });
+    await this.#store.meter((meters) => stepAll(meters, pods, nowMs));
     this.#running = known(
       pods.filter(isBilled).reduce((sum, pod) => sum + pod.usdPerHourMicros, 0),
       nowMs,
@@ -155,13 +168,14 @@ export class Ledger implements Disposable {
     return jobs.filter((job) => job.basis === 'measured').map((job) => job.micros);
   }
 
-  /** Faults: 'io' when the records cannot be read. */
-  async statement(): Promise<Statement> {
-    const nowMs = this.#clock.now();
-    const sessionFromMs = this.#sessionFromMs;
-    const monthFromMs = startOfMonth(nowMs);
-    const { entries, meters } = await this.#store.entries(Math.min(monthFromMs, sessionFromMs));
-    return { entries, open: openEntries(meters), sessionFromMs, dayFromMs: startOfDay(nowMs), monthFromMs, nowMs };
+  /** Of so many days at least, today included. Faults: 'io' when the records cannot be read. */
+  async statement(days = 1): Promise<Statement> {
+    const periods = this.periods();
+    const { sessionFromMs, monthFromMs, nowMs } = periods;
+    const { entries, meters } = await this.#store.entries(
+      Math.min(monthFromMs, sessionFromMs, startOfDay(nowMs, 1 - days)),
+    );
+    return { ...periods, entries, open: openEntries(meters, nowMs) };
   }
 
   /** When a job's cost on this backend was recorded last, in any window; ms since the epoch. */
@@ -174,16 +188,22 @@ export class Ledger implements Disposable {
   }
 }
 
-function stepAll(meters: readonly PodMeter[], pods: readonly PodSight[], nowMs: number): readonly MeterStep[] {
+function stepAll(meters: Meters, pods: readonly PodSight[], nowMs: number): Metering {
   const seen = new Map(pods.map((pod) => [pod.id, pod]));
-  const before = new Map(meters.map((meter) => [meter.podId, meter]));
-  return [...new Set([...seen.keys(), ...before.keys()])]
-    .map((id) => stepMeter(before.get(id), seen.get(id), nowMs))
-    .filter((step) => step !== undefined);
+  const time = new Map(meters.pods.map((meter) => [meter.podId, meter]));
+  const disks = new Map(meters.disks.map((meter) => [meter.podId, meter]));
+  const ids = [...new Set([...seen.keys(), ...time.keys(), ...disks.keys()])];
+  const timeSteps = ids.map((id) => stepMeter(time.get(id), seen.get(id), nowMs)).filter((step) => step !== undefined);
+  const diskSteps = ids.map((id) => stepDisk(disks.get(id), seen.get(id), nowMs)).filter((step) => step !== undefined);
+  return {
+    meters: { pods: timeSteps.map(({ meter }) => meter), disks: diskSteps.map(({ meter }) => meter) },
+    entries: [...timeSteps, ...diskSteps].flatMap(({ entries }) => entries),
+  };
 }
 
-function openEntries(meters: readonly PodMeter[]): readonly LedgerEntry[] {
-  return meters.map(openEntry).filter((entry) => entry !== undefined);
+function openEntries({ pods, disks }: Meters, nowMs: number): readonly LedgerEntry[] {
+  const open = [...pods.map(openEntry), ...disks.map((meter) => openDiskEntry(meter, nowMs))];
+  return open.filter((entry) => entry !== undefined);
 }
 
 /** Sums what falls after `fromMs`; an entry that began before counts with its later part. */
@@ -205,9 +225,10 @@ function spendByPod(entries: readonly LedgerEntry[]): ReadonlyMap<string, Spend>
   return new Map([...byPod].map(([podId, own]) => [podId, sumSince(own, 0)]));
 }
 
-/** Local midnight, also on the days when the clocks change. */
-export function startOfDay(nowMs: number): number {
-  return new Date(nowMs).setHours(0, 0, 0, 0);
+/** Local midnight, also on the days when the clocks change; of so many days later. */
+export function startOfDay(nowMs: number, days = 0): number {
+  const now = new Date(nowMs);
+  return new Date(now.getFullYear(), now.getMonth(), now.getDate() + days).getTime();
 }
 
 export function startOfMonth(nowMs: number): number {

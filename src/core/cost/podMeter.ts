@@ -13,8 +13,12 @@ export interface PodSight {
   readonly startedAtMs?: number | undefined;
   /** When we know it: we stopped it ourselves. */
   readonly stoppedAtMs?: number | undefined;
+  /** False = its ComfyUI is not known to answer in this run: it boots. Undefined = nobody asks it. */
+  readonly answered?: boolean | undefined;
   /** After so long without work the pod's own watchdog stops it; bounds the estimate for what nobody saw. */
   readonly idleStopMs?: number | undefined;
+  /** Micro-dollars per hour of its own disks, which cost while it is stopped too; undefined = not known. */
+  readonly diskMicrosPerHour?: number | undefined;
 }
 
 export interface MeterStep {
@@ -63,19 +67,28 @@ export function openEntry(meter: PodMeter): LedgerEntry | undefined {
   return entryOf(meter, meter.segmentFromMs, meter.untilMs, 'measured');
 }
 
+/** The same up to now, by the reading that {@link stepMeter} gives to a pod that nobody sees any more. */
+export function owedEntry(meter: PodMeter, nowMs: number): LedgerEntry | undefined {
+  if (!owes(meter)) return undefined;
+  const latest = meter.untilMs + (meter.idleStopMs ?? Number.POSITIVE_INFINITY);
+  return openEntry({ ...meter, untilMs: Math.max(meter.untilMs, Math.min(nowMs, latest)) });
+}
+
 function owes(meter: PodMeter): boolean {
   return meter.state === 'booting' || meter.state === 'running';
 }
 
 function firstSight(sight: PodSight, nowMs: number): MeterStep {
   const since = Math.min(nowMs, billedSince(sight) ?? nowMs);
-  const meter = meterOf(sight, isBilled(sight) ? since : nowMs, nowMs, sight.usdPerHourMicros);
+  const inBoot = isBooting(sight, nowMs - since);
+  const meter = meterOf(sight, isBilled(sight) ? since : nowMs, nowMs, sight.usdPerHourMicros, inBoot);
   if (!owes(meter) || sight.status !== 'RUNNING') return { meter, entries: [] };
   // Nobody saw the boot, which was paid for; a much older pod was started again, and its earlier life is unknown.
   const bootMs = since - (sight.createdAtMs ?? since);
   const boot = bootMs > 0 && bootMs <= longestBootMs;
   const note = 'Boot, before the first look at the pod';
-  return { meter, entries: boot ? [entryOf(meter, since - bootMs, since, 'estimated', note)] : [] };
+  const unseenBoot = { ...meter, inBoot: true };
+  return { meter, entries: boot ? [entryOf(unseenBoot, since - bootMs, since, 'estimated', note)] : [] };
 }
 
 /** `startedAt` is of the last start until the container runs: while booting it says nothing about this run. */
@@ -88,14 +101,15 @@ function stillBilled(meter: PodMeter, sight: PodSight, nowMs: number): MeterStep
   const usdPerHourMicros = sight.usdPerHourMicros > 0 ? sight.usdPerHourMicros : meter.usdPerHourMicros;
   if (ranOn(meter, sight, nowMs)) {
     const whole = { ...meter, untilMs: nowMs };
-    if (usdPerHourMicros === meter.usdPerHourMicros) {
-      return { meter: meterOf(sight, meter.segmentFromMs, nowMs, usdPerHourMicros), entries: [] };
+    const inBoot = sight.status !== 'RUNNING' || (meter.inBoot && isBooting(sight, nowMs - meter.segmentFromMs));
+    if (usdPerHourMicros === meter.usdPerHourMicros && inBoot === meter.inBoot) {
+      return { meter: meterOf(sight, meter.segmentFromMs, nowMs, usdPerHourMicros, inBoot), entries: [] };
     }
-    return { meter: meterOf(sight, nowMs, nowMs, usdPerHourMicros), entries: closed(whole) };
+    return { meter: meterOf(sight, nowMs, nowMs, usdPerHourMicros, inBoot), entries: closed(whole) };
   }
   const again = Math.max(meter.untilMs, Math.min(nowMs, billedSince(sight) ?? nowMs));
   return {
-    meter: meterOf(sight, again, nowMs, usdPerHourMicros),
+    meter: meterOf(sight, again, nowMs, usdPerHourMicros, isBooting(sight, nowMs - again)),
     entries: [...closed(meter), ...unseen(meter, again)],
   };
 }
@@ -125,7 +139,14 @@ function startedAgain(meter: PodMeter, sight: PodSight, nowMs: number): MeterSte
   if (meter.state === 'gone' && started !== undefined && started === meter.startedAtMs) from = meter.untilMs;
   else if (started !== undefined && started > meter.untilMs) from = Math.min(nowMs, started);
   else if (started !== undefined && nowMs - meter.untilMs <= continuousMs) from = meter.untilMs;
-  return { meter: meterOf(sight, from, nowMs, usdPerHourMicros), entries: [] };
+  const inBoot = isBooting(sight, nowMs - from);
+  return { meter: meterOf(sight, from, nowMs, usdPerHourMicros, inBoot), entries: [] };
+}
+
+/** Paid for and of no use yet, `ms` after its start. */
+function isBooting(sight: PodSight, ms: number): boolean {
+  if (!isBilled(sight)) return false;
+  return sight.status !== 'RUNNING' || (sight.answered === false && ms <= longestBootMs);
 }
 
 /** What was owed stays owed, marked as an estimate; counting starts again by the clock as it is now. */
@@ -159,10 +180,17 @@ function entryOf(meter: PodMeter, fromMs: number, toMs: number, basis: CostBasis
     basis,
     inPodTime: false,
     note,
+    ...(meter.inBoot ? { part: 'boot' } : {}),
   };
 }
 
-function meterOf(sight: PodSight, segmentFromMs: number, untilMs: number, usdPerHourMicros: number): PodMeter {
+function meterOf(
+  sight: PodSight,
+  segmentFromMs: number,
+  untilMs: number,
+  usdPerHourMicros: number,
+  inBoot: boolean,
+): PodMeter {
   return {
     podId: sight.id,
     name: sight.name,
@@ -172,5 +200,6 @@ function meterOf(sight: PodSight, segmentFromMs: number, untilMs: number, usdPer
     untilMs,
     startedAtMs: sight.startedAtMs,
     idleStopMs: sight.idleStopMs,
+    inBoot,
   };
 }

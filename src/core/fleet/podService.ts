@@ -18,11 +18,12 @@ import { isActive } from './podFilter.ts';
 import { newPodName } from './podName.ts';
 import { comfyPort, proxyAddress } from './proxyAddress.ts';
 import { SharedWaits } from './sharedWaits.ts';
+import type { PodCommitments } from '../cost/budgets.ts';
 import { untilAborted } from '../kernel/untilAborted.ts';
+import { deployWithinBudget, startWithinBudget } from './withinBudget.ts';
 import type { ReadyDeps, ReadyPod, ReadyProgress } from './waitUntilReady.ts';
 
-const { startPod, stopPod, restartPod, terminatePod } = late(() => import('./podActions.ts'));
-const { deployPod } = late(() => import('./deployPod.ts'));
+const { stopPod, restartPod, terminatePod } = late(() => import('./podActions.ts'));
 const { waitUntilReady } = late(() => import('./waitUntilReady.ts'));
 
 /** All in ms; what each bounds is told where it is used: PodActionDeps, DeployDeps. */
@@ -52,6 +53,8 @@ export interface PodServiceOptions {
   readonly proxyTemplate: string;
   /** Of the pods that we deploy; without it they are open. */
   readonly doors?: PodDoors;
+  /** Asked before any pod is started or created; without it nothing is limited. */
+  readonly commitments?: PodCommitments;
   readonly timings?: PodTimings;
 }
 
@@ -174,12 +177,13 @@ export class PodService implements Disposable {
   }
 
   async start(podId: string, signal: AbortSignal): Promise<Pod> {
-    return this.#put(await startPod(this.#deps, podId, signal));
+    return this.#put(await this.#start(podId, signal));
   }
 
   /** Undefined when the pod is gone. */
   async stop(podId: string, signal: AbortSignal): Promise<Pod | undefined> {
     const pod = await stopPod(this.#deps, podId, signal);
+    await this.#options.commitments?.ended(podId);
     return pod === undefined ? this.#remove(podId) : this.#put(pod);
   }
 
@@ -193,6 +197,7 @@ export class PodService implements Disposable {
     const ageMs = pod?.createdAtMs === undefined ? Infinity : Math.abs(this.#deps.clock.now() - pod.createdAtMs);
     await terminatePod(this.#deps, podId, { young: ageMs < this.#deps.visibleWithinMs }, signal);
     if (pod !== undefined && isOurs(pod)) await this.#deps.records.forget(pod.mark ?? pod.name);
+    await this.#options.commitments?.ended(podId);
     this.#remove(podId);
   }
 
@@ -217,7 +222,7 @@ export class PodService implements Disposable {
 
   /** Creates a pod and waits until its ComfyUI answers. A cancelled call terminates the pod: nothing is on it yet. */
   async deploy(request: DeployRequest, wait: WaitOptions, signal: AbortSignal): Promise<Deployed & ReadyPod> {
-    const deployed = await deployPod(this.#deps, request, signal);
+    const deployed = await deployWithinBudget(this.#options.commitments, this.#deps, request, signal);
     const podId = deployed.pod.id;
     this.#put(deployed.pod);
     try {
@@ -228,6 +233,7 @@ export class PodService implements Disposable {
       if (signal.aborted && !this.#life.signal.aborted) {
         await terminatePod(this.#deps, podId, { young: true }, this.#life.signal);
         await this.#deps.records.forget(deployed.pod.mark ?? deployed.pod.name);
+        await this.#options.commitments?.ended(podId);
         this.#remove(podId);
       } else await this.#reread(podId);
       throw error;
@@ -270,6 +276,11 @@ export class PodService implements Disposable {
     this.#life.dispose();
   }
 
+  async #start(podId: string, signal: AbortSignal): Promise<Pod> {
+    const { name = podId } = this.#lastSeen?.pods.find(({ id }) => id === podId) ?? {};
+    return startWithinBudget(this.#options.commitments, this.#deps, { id: podId, name }, signal);
+  }
+
   async #bringUp(podId: string, wait: WaitOptions, signal: AbortSignal): Promise<ReadyPod> {
     const { client, probe } = this.#deps;
     const url = this.address(podId);
@@ -299,7 +310,7 @@ export class PodService implements Disposable {
     try {
       if (startedByUs) {
         this.#startedHere.add(podId);
-        this.#put(await startPod(this.#deps, podId, signal));
+        this.#put(await this.#start(podId, signal));
       }
       const ready = await waitUntilReady(this.#deps, { ...wait, podId, stopOnFailure: startedByUs }, signal);
       this.#put(ready.pod);

@@ -8,6 +8,7 @@ import { Lifetime } from '../kernel/lifetime.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import { isOurs } from '../runpod/pod.ts';
 import type { Pod } from '../runpod/pod.ts';
+import { diskMicrosPerHour } from './podCost.ts';
 import { isActive } from './podFilter.ts';
 import type { PodListing, PodService } from './podService.ts';
 
@@ -25,6 +26,8 @@ export interface PodWatchOptions {
   readonly jobsOn: (pod: Pod) => number;
   /** When a job on the pod ended last, in any window; ms since the epoch, undefined = none did. */
   readonly lastJobAt: (pod: Pod) => Promise<number | undefined>;
+  /** A budget is spent: pods wait for no further work. */
+  readonly isOverBudget: () => boolean;
   /** Between two looks while a pod costs money. */
   readonly everyMs?: number;
 }
@@ -36,6 +39,8 @@ export interface IdleStop {
 
 const defaultEveryMs = 30_000;
 const longestPauseMs = 300_000;
+/** Once a budget is spent, a pod without work is stopped after so long: the next step of a job is under way by then. */
+const overBudgetIdleMs = 60_000;
 
 /**
  * Looks at the pods while one of them costs money, and only then: the ledger counts by these looks, and a pod of ours
@@ -69,7 +74,7 @@ export class PodWatch implements Disposable {
 
   #count({ pods, at }: PodListing): void {
     const { ledger, log, idleMs } = this.#options;
-    const sights = pods.map((pod) => sightOf(pod, idleMs()));
+    const sights = pods.map((pod) => sightOf(pod, idleMs(), this.#options.pods.hasAnswered(pod)));
     this.#counting = this.#counting
       .then(() => ledger.observePods(sights, at))
       .catch((error: unknown) => {
@@ -137,16 +142,18 @@ export class PodWatch implements Disposable {
   }
 
   async #stopIdle(seen: readonly Pod[], signal: AbortSignal): Promise<void> {
-    const { pods, log, idleMs } = this.#options;
+    const { pods, log, isOverBudget } = this.#options;
+    const idleMs = Math.min(this.#options.idleMs(), isOverBudget() ? overBudgetIdleMs : Infinity);
     const mayStop = (pod: Pod): boolean => isOurs(pod) || pods.wasStartedForJob(pod.id);
     const candidates = seen.filter((pod) => isActive(pod) && mayStop(pod) && !pod.locked);
     for (const id of this.#quiet.keys()) if (!candidates.some((pod) => pod.id === id)) this.#quiet.delete(id);
     for (const pod of candidates) {
       const quietMs = await this.#quietMs(pod, signal);
-      if (quietMs === undefined || quietMs < idleMs()) continue;
+      if (quietMs === undefined || quietMs < idleMs) continue;
       try {
         await pods.stop(pod.id, signal);
-        log.info(`Pod ${pod.name} had nothing to do for ${Math.round(quietMs / 60_000)} min: stopped`);
+        const why = isOverBudget() ? 'a budget is spent, and it' : 'it';
+        log.info(`Pod ${pod.name} was stopped: ${why} had nothing to do for ${Math.round(quietMs / 60_000)} min`);
         this.#quiet.delete(pod.id);
         this.#stopped.fire({ pod, idleMs: quietMs });
       } catch (error) {
@@ -172,8 +179,9 @@ export class PodWatch implements Disposable {
   }
 }
 
-function sightOf(pod: Pod, idleStopMs: number): PodSight {
+function sightOf(pod: Pod, idleStopMs: number, answered: boolean): PodSight {
   const { id, name, status, usdPerHourMicros, createdAtMs, startedAtMs } = pod;
-  const bound = isOurs(pod) ? { idleStopMs } : {};
-  return { id, name, status, usdPerHourMicros, createdAtMs, startedAtMs, ...bound };
+  const ofOurs = isOurs(pod) ? { idleStopMs, answered } : {};
+  const disks = { diskMicrosPerHour: diskMicrosPerHour(pod) };
+  return { id, name, status, usdPerHourMicros, createdAtMs, startedAtMs, ...disks, ...ofOurs };
 }

@@ -1,6 +1,7 @@
 import { JobFault } from '../backends/backendManager.ts';
 import type { Attempt, BackendManager } from '../backends/backendManager.ts';
 import type { Backend, BackendResult, JobProgress, JobRequest } from '../backends/backend.ts';
+import type { JobBudgets } from '../cost/budgets.ts';
 import type { JobCost } from '../cost/ledger.ts';
 import { Emitter } from '../kernel/event.ts';
 import type { Disposable, Event } from '../kernel/event.ts';
@@ -27,6 +28,7 @@ export interface JobRunnerOptions {
   /** As the store was told. */
   readonly leaseMs: number;
   readonly ledger: { recordJob(cost: JobCost): Promise<void> };
+  readonly budgets: JobBudgets;
   readonly clock: Clock;
   readonly log: Log;
   readonly outputFolder: () => string;
@@ -128,6 +130,7 @@ export class JobRunner implements Disposable {
       log.info(`${record.label}: ${resumed.is === 'result' ? 'found' : `${resumed.is}: ${resumed.why}`}`);
       if (resumed.is === 'later') return await later(resumed.why);
       if (resumed.is !== 'result') {
+        if (backend?.billing === 'job') await this.#options.budgets.settleUnknown(record.id, backend.id);
         await recorder.end({ state: 'lost', fault: new Fault('unavailable', resumed.why) });
         return { request, state: 'lost', why: resumed.why, isTold };
       }
@@ -182,6 +185,8 @@ export class JobRunner implements Disposable {
     signal: AbortSignal,
   ): Promise<{ result: BackendResult; outputs: readonly SavedOutput[]; backend: Backend }> {
     const intents = task.intents;
+    const { budgets } = this.#options;
+    await budgets.reserve(task.request, backend);
     try {
       const result = await backend.run(task.request, task.context(backend, recorder), signal);
       task.isFinished = true;
@@ -190,6 +195,7 @@ export class JobRunner implements Disposable {
     } catch (error) {
       // Only what this attempt has sent can still be found where the record says.
       if (task.intents > intents) task.mayStillEnd = endsPerhaps(toFault(error), task);
+      if (!task.mayStillEnd && !isShutdown(signal)) await budgets.release(task.request.id, backend.id);
       throw error;
     }
   }
@@ -231,7 +237,7 @@ export class JobRunner implements Disposable {
     { id: backend, tier, label: backendLabel, billing }: Backend,
     attempts: readonly Attempt[],
   ): Promise<JobOutcome> {
-    const { clock, log, ledger, onDone, simulated = false } = this.#options;
+    const { clock, log, ledger, budgets, onDone, simulated = false } = this.#options;
     const { request, startedAt } = task;
     const { micros, costBasis, basis = 'estimated' } = result;
     const finishedAt = clock.now();
@@ -256,7 +262,10 @@ export class JobRunner implements Disposable {
     await attempt('The story of an output could not be written beside it', () =>
       tellStories(outcome(), { finishedAt, simulated }),
     );
-    if (basis !== 'unknown') {
+    if (basis === 'unknown') {
+      if (billing === 'job') await budgets.settleUnknown(request.id, backend);
+      else await budgets.release(request.id, backend);
+    } else {
       await attempt('The cost could not be recorded', () =>
         ledger.recordJob({
           jobId: request.id,

@@ -2,6 +2,8 @@ import * as z from 'zod/mini';
 import type { Database, Rows } from './database.ts';
 
 export type CostBasis = 'measured' | 'estimated';
+/** What a pod's money went to; 'run' is work and idle time. */
+export type PodPart = 'run' | 'boot' | 'disk';
 
 /** One line of the ledger; never changed once written. Times are ms since the epoch. */
 export interface LedgerEntry {
@@ -18,6 +20,8 @@ export interface LedgerEntry {
   /** A share of pod time that the pod's own entries count already: shown, and left out of every sum. */
   readonly inPodTime: boolean;
   readonly note: string | undefined;
+  /** Absent = 'run'. */
+  readonly part?: PodPart;
 }
 
 /**
@@ -36,11 +40,28 @@ export interface PodMeter {
   readonly startedAtMs: number | undefined;
   /** The pod stops itself when it was idle so long. */
   readonly idleStopMs: number | undefined;
+  /** The segment is the boot of a run. */
+  readonly inBoot: boolean;
+}
+
+/** The same for the disks of a pod, which bill from its creation to its end; [segmentFromMs, untilMs) is owed. */
+export interface DiskMeter {
+  readonly podId: string;
+  readonly name: string;
+  /** 0 = the pod is gone. */
+  readonly microsPerHour: number;
+  readonly segmentFromMs: number;
+  readonly untilMs: number;
+}
+
+export interface Meters {
+  readonly pods: readonly PodMeter[];
+  readonly disks: readonly DiskMeter[];
 }
 
 export interface Metering {
-  /** Meters to be stored. */
-  readonly meters: readonly PodMeter[];
+  /** To be stored. */
+  readonly meters: Meters;
   readonly entries: readonly LedgerEntry[];
 }
 
@@ -49,14 +70,17 @@ export interface LedgerView {
   readonly counted: readonly LedgerEntry[];
   /** All entries of the pods that the account still has. */
   readonly ofPods: readonly LedgerEntry[];
-  readonly meters: readonly PodMeter[];
+  readonly meters: Meters;
 }
 
 export interface LedgerStore {
-  /** False when this job's cost on this backend is in the ledger already: two windows may collect the same run. */
+  /**
+   * Ends the job's reservation there in the same transaction: its money is either held or spent, at any moment. False
+   * when its cost on this backend is in the ledger already: two windows may collect the same run.
+   */
   appendJob(entry: LedgerEntry): Promise<boolean>;
   /** Reads all meters and stores what `decide` makes of them, in one transaction: no window's second is billed twice. */
-  meter(decide: (meters: readonly PodMeter[]) => Metering): Promise<void>;
+  meter(decide: (meters: Meters) => Metering): Promise<void>;
   /** `counted` from `fromMs` on; one consistent view. */
   view(fromMs: number): Promise<LedgerView>;
   /** Every entry from `fromMs` on, shares of pod time and free jobs too, newest first; and the meters of that moment. */
@@ -75,6 +99,7 @@ const entryRow = z.object({
   basis: z.enum(['measured', 'estimated']),
   in_pod_time: z.int(),
   note: z.nullable(z.string()),
+  part: z.enum(['run', 'boot', 'disk']),
 });
 
 const meterRow = z.object({
@@ -86,16 +111,30 @@ const meterRow = z.object({
   until_ms: z.int(),
   started_at_ms: z.nullable(z.int()),
   idle_stop_ms: z.nullable(z.int()),
+  in_boot: z.int(),
+});
+
+const diskRow = z.object({
+  pod_id: z.string(),
+  name: z.string(),
+  micros_per_hour: z.int(),
+  segment_from_ms: z.int(),
+  until_ms: z.int(),
 });
 
 export function createLedgerStore(database: Database): LedgerStore {
   return {
-    appendJob: (entry) => database.writeThrough((rows) => append(rows, entry) === 1),
+    appendJob: (entry) =>
+      database.writeThrough((rows) => {
+        rows.run('DELETE FROM reservation WHERE subject = ? AND backend = ?', entry.subject, entry.label);
+        return append(rows, entry) === 1;
+      }),
     meter: (decide) =>
       database.write((rows) => {
         const { meters, entries } = decide(readMeters(rows));
         for (const entry of entries) append(rows, entry);
-        for (const meter of meters) storeMeter(rows, meter);
+        for (const meter of meters.pods) storeMeter(rows, meter);
+        for (const meter of meters.disks) storeDiskMeter(rows, meter);
       }),
     view: (fromMs) =>
       database.read((rows) => ({
@@ -138,8 +177,8 @@ export function createLedgerStore(database: Database): LedgerStore {
 
 function append(rows: Rows, entry: LedgerEntry): number {
   return rows.run(
-    `INSERT INTO ledger_entry (kind, subject, label, from_ms, to_ms, micros, basis, in_pod_time, note)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (subject, label) WHERE kind = 'job' DO NOTHING`,
+    `INSERT INTO ledger_entry (kind, subject, label, from_ms, to_ms, micros, basis, in_pod_time, note, part)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (subject, label) WHERE kind = 'job' DO NOTHING`,
     entry.kind,
     entry.subject,
     entry.label,
@@ -149,11 +188,19 @@ function append(rows: Rows, entry: LedgerEntry): number {
     entry.basis,
     entry.inPodTime ? 1 : 0,
     entry.note ?? null,
+    entry.part ?? 'run',
   );
 }
 
-function readMeters(rows: Rows): readonly PodMeter[] {
-  return rows.all(meterRow, 'SELECT * FROM pod_meter ORDER BY pod_id').map((row) => ({
+export function readMeters(rows: Rows): Meters {
+  const disks = rows.all(diskRow, 'SELECT * FROM disk_meter ORDER BY pod_id').map((row) => ({
+    podId: row.pod_id,
+    name: row.name,
+    microsPerHour: row.micros_per_hour,
+    segmentFromMs: row.segment_from_ms,
+    untilMs: row.until_ms,
+  }));
+  const pods = rows.all(meterRow, 'SELECT * FROM pod_meter ORDER BY pod_id').map((row) => ({
     podId: row.pod_id,
     name: row.name,
     usdPerHourMicros: row.usd_per_hour_micros,
@@ -162,16 +209,19 @@ function readMeters(rows: Rows): readonly PodMeter[] {
     untilMs: row.until_ms,
     startedAtMs: row.started_at_ms ?? undefined,
     idleStopMs: row.idle_stop_ms ?? undefined,
+    inBoot: row.in_boot === 1,
   }));
+  return { pods, disks };
 }
 
 function storeMeter(rows: Rows, meter: PodMeter): void {
   rows.run(
-    `INSERT INTO pod_meter (pod_id, name, usd_per_hour_micros, state, segment_from_ms, until_ms, started_at_ms, idle_stop_ms)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO pod_meter
+       (pod_id, name, usd_per_hour_micros, state, segment_from_ms, until_ms, started_at_ms, idle_stop_ms, in_boot)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (pod_id) DO UPDATE SET name = excluded.name, usd_per_hour_micros = excluded.usd_per_hour_micros,
        state = excluded.state, segment_from_ms = excluded.segment_from_ms, until_ms = excluded.until_ms,
-       started_at_ms = excluded.started_at_ms, idle_stop_ms = excluded.idle_stop_ms`,
+       started_at_ms = excluded.started_at_ms, idle_stop_ms = excluded.idle_stop_ms, in_boot = excluded.in_boot`,
     meter.podId,
     meter.name,
     meter.usdPerHourMicros,
@@ -180,6 +230,20 @@ function storeMeter(rows: Rows, meter: PodMeter): void {
     meter.untilMs,
     meter.startedAtMs ?? null,
     meter.idleStopMs ?? null,
+    meter.inBoot ? 1 : 0,
+  );
+}
+
+function storeDiskMeter(rows: Rows, meter: DiskMeter): void {
+  rows.run(
+    `INSERT INTO disk_meter (pod_id, name, micros_per_hour, segment_from_ms, until_ms) VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT (pod_id) DO UPDATE SET name = excluded.name, micros_per_hour = excluded.micros_per_hour,
+       segment_from_ms = excluded.segment_from_ms, until_ms = excluded.until_ms`,
+    meter.podId,
+    meter.name,
+    meter.microsPerHour,
+    meter.segmentFromMs,
+    meter.untilMs,
   );
 }
 
@@ -194,5 +258,6 @@ function toEntry(row: z.infer<typeof entryRow>): LedgerEntry {
     basis: row.basis,
     inPodTime: row.in_pod_time === 1,
     note: row.note ?? undefined,
+    part: row.part,
   };
 }

@@ -68,4 +68,38 @@ export const schemaSteps: readonly string[] = [
   ) STRICT;
   CREATE INDEX job_by_state ON job (state, requested_at);
   `,
+  // Budgets, and what a pod's money went to.
+  `
+  CREATE TABLE reservation (
+    subject TEXT NOT NULL,
+    backend TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('job', 'pod')),
+    tier TEXT NOT NULL,
+    micros INTEGER NOT NULL CHECK (micros >= 0),
+    from_ms INTEGER NOT NULL,
+    to_ms INTEGER NOT NULL CHECK (to_ms >= from_ms),
+    PRIMARY KEY (subject, backend)
+  ) STRICT;
+
+  CREATE TABLE budget_notice (
+    budget TEXT NOT NULL,
+    period_ms INTEGER NOT NULL,
+    limit_micros INTEGER NOT NULL,
+    percent INTEGER NOT NULL,
+    PRIMARY KEY (budget, period_ms, limit_micros, percent)
+  ) STRICT;
+
+  ALTER TABLE ledger_entry ADD COLUMN part TEXT NOT NULL DEFAULT 'run' CHECK (part IN ('run', 'boot', 'disk'));
+  CREATE INDEX ledger_entry_money ON ledger_entry (to_ms, from_ms, kind, label, micros)
+    WHERE in_pod_time = 0 AND micros <> 0;
+  ALTER TABLE pod_meter ADD COLUMN in_boot INTEGER NOT NULL DEFAULT 0;
+
+  CREATE TABLE disk_meter (
+    pod_id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    micros_per_hour INTEGER NOT NULL,
+    segment_from_ms INTEGER NOT NULL,
+    until_ms INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];
