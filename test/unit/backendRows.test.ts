@@ -144,4 +144,62 @@ describe('backend rows', () => {
     const unseen = [status('local', { health: unknown(0) })];
     assert.equal(backendsState(scene(unseen, { setUp: false })), 'listed', 'unknown is not nothing');
   });
+
+  describe('of a tier with several backends', () => {
+    const pod = (id: string, name: string, change: Partial<BackendStatus> = {}, alias?: string): BackendStatus => {
+      const base = status('cloud', change);
+      const more = { id, name, label: `RunPod pod ${name}`, ...(alias === undefined ? {} : { alias: () => alias }) };
+      return { ...base, backend: { ...base.backend, ...more } };
+    };
+    const two = [
+      pod('cloud', 'podrelay-a', {}, 'pod:a'),
+      pod('pod:b', 'podrelay-b', { health: known(refused, nowMs) }),
+    ];
+    const chain = [status('local'), ...two, status('gemini')];
+    const group = (change: Partial<BackendScene> = {}) => backendRows(scene(chain, change))[1]!;
+
+    it('are a group in the place of the tier, open from the start', () => {
+      const rows = backendRows(scene(chain, { selected: 'cloud' }));
+      assert.deepEqual(
+        rows.map(({ id }) => id),
+        ['backend:local', 'tier:cloud', 'backend:gemini'],
+      );
+      assert.equal(rows[1]?.open, true);
+      assert.equal(rows[1]?.description, 'next job · 2 backends · 1 healthy');
+      assert.deepEqual(
+        rows[1]?.children?.map(({ label, description }) => [label, description]),
+        [
+          ['podrelay-a', 'next job · 12 ms · RTX 4090'],
+          ['podrelay-b', 'Connection refused'],
+        ],
+      );
+    });
+
+    it('are one plain row when there is but one that counts', () => {
+      const unset = pod('cloud', 'No pod', { ready: { ok: false, why: 'No pod is configured' } });
+      const rows = backendRows(scene([status('local'), unset, two[1]!]));
+      assert.deepEqual(
+        rows.map(({ label }) => label),
+        ['The local', 'RunPod pod podrelay-b'],
+      );
+    });
+
+    it('tell menus which rows are a tier, and what is chosen', () => {
+      assert.equal(group({ switchedOff: new Set(['cloud']) }).context, ';backend;switchedOff;');
+      assert.equal(group({ forced: 'cloud' }).context, ';backend;on;only;');
+      const children = (forced: string) => group({ forced }).children!.map(({ context }) => context);
+      assert.deepEqual(children('cloud'), [';backend;member;', ';backend;member;']);
+      assert.deepEqual(children('pod:a'), [';backend;member;only;', ';backend;member;']);
+    });
+
+    it('say what is not used while one of them is forced', () => {
+      const said = (forced: string) => {
+        const rows = backendRows(scene(chain, { forced }));
+        return [rows[0]!, rows[1]!, ...rows[1]!.children!].map(({ description }) => description!.split(' · ')[0]);
+      };
+      assert.deepEqual(said('pod:b'), ['not used', '2 backends', 'not used', 'only this']);
+      assert.deepEqual(said('cloud'), ['not used', 'only this', '12 ms', 'Connection refused']);
+      assert.deepEqual(said('local').slice(1), ['not used', 'not used', 'not used']);
+    });
+  });
 });

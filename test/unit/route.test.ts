@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Health, Tier } from '../../src/core/backends/backend.ts';
+import type { Health, Standing, Tier } from '../../src/core/backends/backend.ts';
 import { known, unknown } from '../../src/core/kernel/observed.ts';
 import { closedBreaker } from '../../src/core/routing/breaker.ts';
 import { route } from '../../src/core/routing/route.ts';
@@ -64,5 +64,110 @@ describe('route', () => {
   it('does not fail open where only a person can help', () => {
     const found = route([candidate('cloud', { breaker: shut(Number.POSITIVE_INFINITY) })], policy);
     assert.deepEqual([found.use, found.failOpen], [[], undefined]);
+  });
+
+  describe('of several backends in a tier', () => {
+    const pod = (id: string, change: Partial<Candidate> = {}): Candidate => ({ ...candidate('cloud', change), id });
+    const state = (what: Health['state'], queueLength = 0) => known({ state: what, why: what, queueLength }, 0);
+    const order = (...candidates: readonly Candidate[]): readonly string[] => route(candidates, policy).use;
+
+    it('keeps the tiers in their order, whatever stands in them', () => {
+      const busy = candidate('local', { health: state('healthy', 9) });
+      assert.deepEqual(order(candidate('gemini'), pod('pod:a'), pod('pod:b'), busy), [
+        'local',
+        'pod:a',
+        'pod:b',
+        'gemini',
+      ]);
+    });
+
+    it('takes who works now before who must start, and who is unknown between them', () => {
+      const stopped = pod('cloud', { health: state('stopped') });
+      const starting = pod('pod:a', { health: state('starting') });
+      const unseen = pod('pod:b', { health: unknown(0) });
+      const degraded = pod('pod:c', { health: state('degraded') });
+      assert.deepEqual(order(stopped, starting, unseen, degraded, pod('pod:d')), [
+        'pod:d',
+        'pod:c',
+        'pod:b',
+        'pod:a',
+        'cloud',
+      ]);
+    });
+
+    it('goes by what is known without asking when nobody was asked, and by the worse of both', () => {
+      const unseen = (id: string, standing: Standing) => pod(id, { health: unknown(0), standing });
+      assert.deepEqual(
+        order(
+          unseen('cloud', 'stopped'),
+          unseen('pod:a', 'starting'),
+          unseen('pod:b', 'unknown'),
+          unseen('pod:c', 'ready'),
+        ),
+        ['pod:c', 'pod:b', 'pod:a', 'cloud'],
+      );
+      const stoppedSince = pod('cloud', { health: state('healthy'), standing: 'stopped' });
+      const mute = pod('pod:a', { health: state('starting'), standing: 'ready' });
+      assert.deepEqual(order(stoppedSince, mute, pod('pod:b', { standing: 'ready' })), ['pod:b', 'pod:a', 'cloud']);
+    });
+
+    it('takes who is free before who is busy, with our jobs or with others', () => {
+      const ours = pod('cloud', { load: { jobs: 1, depth: 2 } });
+      const others = pod('pod:a', { health: state('healthy', 3), load: { jobs: 0, depth: 2 } });
+      assert.deepEqual(order(ours, others, pod('pod:b', { load: { jobs: 0, depth: 2 } })), ['pod:b', 'cloud', 'pod:a']);
+    });
+
+    it('leaves a full one for last, though it be quick', () => {
+      const full = pod('cloud', { load: { jobs: 2, depth: 2 }, typicalMs: 1_000 });
+      assert.deepEqual(order(full, pod('pod:a', { typicalMs: 90_000 })), ['pod:a', 'cloud']);
+    });
+
+    it('takes who ends first, by measured times', () => {
+      const quick = (jobs: number) => pod('pod:a', { typicalMs: 10_000, load: { jobs, depth: 9 } });
+      const slow = pod('cloud', { typicalMs: 35_000 });
+      assert.deepEqual(order(slow, quick(0)), ['pod:a', 'cloud']);
+      assert.deepEqual(order(slow, quick(2)), ['pod:a', 'cloud'], 'three of ten seconds each');
+      assert.deepEqual(order(slow, quick(3)), ['cloud', 'pod:a']);
+    });
+
+    it('keeps the order of the list between equals', () => {
+      assert.deepEqual(order(pod('cloud'), pod('pod:b'), pod('pod:a')), ['cloud', 'pod:b', 'pod:a']);
+    });
+
+    it('forces a whole tier, one backend, or one by its other name', () => {
+      const chain = [candidate('local'), pod('cloud', { alias: 'pod:a' }), pod('pod:b'), candidate('gemini')];
+      const forced = (name: string) => route(chain, { ...policy, forced: name }).use;
+      assert.deepEqual(forced('cloud'), ['cloud', 'pod:b']);
+      assert.deepEqual(forced('pod:b'), ['pod:b']);
+      assert.deepEqual(forced('pod:a'), ['cloud']);
+    });
+
+    it('says so when the forced one is not there', () => {
+      const { use, refused } = route(all, { ...policy, forced: 'pod:gone' });
+      assert.deepEqual(use, []);
+      assert.deepEqual(
+        refused.map(({ id }) => id),
+        ['pod:gone'],
+      );
+    });
+
+    it('prefers a tier or one backend, and the rest of the chain follows', () => {
+      const chain = [candidate('local'), pod('cloud', { alias: 'pod:a' }), pod('pod:b'), candidate('gemini')];
+      const preferred = (name: string) => route(chain, { ...policy, preferred: name }).use;
+      assert.deepEqual(preferred('cloud'), ['cloud', 'pod:b', 'local', 'gemini']);
+      assert.deepEqual(preferred('pod:b'), ['pod:b', 'local', 'cloud', 'gemini']);
+      assert.deepEqual(preferred('pod:a'), ['cloud', 'local', 'pod:b', 'gemini']);
+    });
+
+    it('refuses each for its own reason, and none of them gets a local-only job', () => {
+      const dead = pod('pod:a', { breaker: shut(5) });
+      const { use, refused } = route([pod('cloud'), dead, pod('pod:b', { health: known(unhealthy, 0) })], policy);
+      assert.deepEqual(use, ['cloud']);
+      assert.deepEqual(refused, [
+        { id: 'pod:a', why: 'down' },
+        { id: 'pod:b', why: 'Connection refused' },
+      ]);
+      assert.deepEqual(route([pod('cloud'), pod('pod:a')], { ...policy, localOnly: true }).use, []);
+    });
   });
 });
