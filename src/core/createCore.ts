@@ -30,6 +30,7 @@ import { KeyRing } from './keyRing.ts';
 import { isOurs } from './runpod/pod.ts';
 import type { RoutePolicy } from './routing/route.ts';
 import type { RunpodClient } from './runpod/runpodClient.ts';
+import { createServerlessBackend } from './serverless/serverlessBackend.ts';
 import type { Settings } from './settings.ts';
 import type { Database } from './store/database.ts';
 
@@ -59,6 +60,8 @@ export interface CoreOptions {
   readonly podTokens: PodTokens;
   /** The pod that runs jobs; undefined = none is configured. */
   readonly podId: () => string | undefined;
+  /** Serverless endpoints that run jobs; absent = none. */
+  readonly endpointIds?: () => readonly string[];
   readonly databaseFile: string;
   readonly network: () => NetworkSettings;
   readonly outputFolder: () => string;
@@ -74,6 +77,8 @@ export interface CoreOptions {
   readonly simulated?: boolean;
   /** Between two looks at the pods while one costs money. */
   readonly podWatchEveryMs?: number;
+  /** How long an idle pod may stay once a budget is spent. */
+  readonly overBudgetIdleMs?: number;
 }
 
 export interface Core {
@@ -209,6 +214,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
       jobsOn: ({ id }) => cloud.jobsOn(id),
       lastJobAt: ({ id }) => ledger.lastJobAt(cloud.idOf(id)),
       isOverBudget: () => budgets.isSpent('cloud'),
+      ...(options.overBudgetIdleMs === undefined ? {} : { overBudgetIdleMs: options.overBudgetIdleMs }),
       ...(options.podWatchEveryMs === undefined ? {} : { everyMs: options.podWatchEveryMs }),
     }),
   );
@@ -236,6 +242,22 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     podId: options.podId,
     autoStart: () => options.settings()['cloud.autoStart'],
     useAll: () => options.settings()['cloud.useAllPods'],
+    endpointIds: options.endpointIds ?? (() => []),
+    endpoint: (endpointId) =>
+      createServerlessBackend({
+        ...options,
+        ...options.addresses,
+        endpointId,
+        transport,
+        apiKey: () => keys.get('runpodApiKey'),
+        hasKey: () => keys.has('runpodApiKey'),
+        enabled: () => options.settings()['cloud.enabled'],
+        checkpoint,
+        onCharge: (jobId, charge) => {
+          const what = { jobId, backend: `endpoint:${endpointId}`, at: clock.now(), inPodTime: false };
+          return ledger.recordJob({ ...charge, ...what });
+        },
+      }),
     readyTimeoutMs: () => options.settings()['cloud.readyTimeoutMinutes'] * 60_000,
     checkpoint,
     hasKey: () => keys.has('runpodApiKey'),

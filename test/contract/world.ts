@@ -39,6 +39,7 @@ export const fastPodTimings = { pollMs: 30, confirmMs: 5_000, visibleWithinMs: 1
 
 export interface WorldOptions extends Partial<SimulatorOptions> {
   readonly podWatchEveryMs?: number;
+  readonly overBudgetIdleMs?: number;
   readonly localComfyUrl?: string;
   /** Another world's: the same services, seen from another computer. */
   readonly sim?: Simulator;
@@ -104,6 +105,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       },
       podTimings: fastPodTimings,
       geminiTimings: { pollMs: 20, deadlineMs: 2_000 },
+      ...(options.overBudgetIdleMs === undefined ? {} : { overBudgetIdleMs: options.overBudgetIdleMs }),
       ...(options.podWatchEveryMs === undefined ? {} : { podWatchEveryMs: options.podWatchEveryMs }),
     },
     life,

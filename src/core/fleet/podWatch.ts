@@ -28,6 +28,8 @@ export interface PodWatchOptions {
   readonly lastJobAt: (pod: Pod) => Promise<number | undefined>;
   /** A budget is spent: pods wait for no further work. */
   readonly isOverBudget: () => boolean;
+  /** How long a pod without work may then stay. */
+  readonly overBudgetIdleMs?: number;
   /** Between two looks while a pod costs money. */
   readonly everyMs?: number;
 }
@@ -40,7 +42,7 @@ export interface IdleStop {
 const defaultEveryMs = 30_000;
 const longestPauseMs = 300_000;
 /** Once a budget is spent, a pod without work is stopped after so long: the next step of a job is under way by then. */
-const overBudgetIdleMs = 60_000;
+const defaultOverBudgetIdleMs = 60_000;
 
 /**
  * Looks at the pods while one of them costs money, and only then: the ledger counts by these looks, and a pod of ours
@@ -142,7 +144,7 @@ export class PodWatch implements Disposable {
   }
 
   async #stopIdle(seen: readonly Pod[], signal: AbortSignal): Promise<void> {
-    const { pods, log, isOverBudget } = this.#options;
+    const { pods, log, isOverBudget, overBudgetIdleMs = defaultOverBudgetIdleMs } = this.#options;
     const idleMs = Math.min(this.#options.idleMs(), isOverBudget() ? overBudgetIdleMs : Infinity);
     const mayStop = (pod: Pod): boolean => isOurs(pod) || pods.wasStartedForJob(pod.id);
     const candidates = seen.filter((pod) => isActive(pod) && mayStop(pod) && !pod.locked);
