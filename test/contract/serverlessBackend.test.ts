@@ -512,7 +512,7 @@ describe('an endpoint of RunPod Serverless as a backend', function () {
       breakIt({ kind: 'delay', ms: 60_000 }, 'runJob', 1);
       const stop = new AbortController();
       setTimeout(() => stop.abort(cancelled()), 100);
-      await fault(backendOf(id).run(jobOf(), listener(), stop.signal), 'cancelled', /Cancelled/);
+      await fault(backendOf(id).run(jobOf(painting(1, 500)), listener(), stop.signal), 'cancelled', /Cancelled/);
       assert.deepEqual(
         jobsOf(id).map(({ status }) => status),
         ['CANCELLED'],
@@ -554,7 +554,7 @@ describe('an endpoint of RunPod Serverless as a backend', function () {
     it('at RunPod by somebody else is told', async () => {
       const id = world.endpoint();
       const running = backendOf(id).run(jobOf(), listener(), world.signal);
-      await sleep(200);
+      await sleep(60);
       await world.jobs.purgeQueue(id, world.signal);
       await fault(running, 'cancelled', /cancelled at RunPod/);
     });
@@ -593,7 +593,7 @@ describe('an endpoint of RunPod Serverless as a backend', function () {
       const id = world.endpoint();
       const remote = await sent(id, painting(1, 500));
       const stop = new AbortController();
-      setTimeout(() => stop.abort(new Fault('cancelled', 'Cancelled')), 100);
+      setTimeout(() => stop.abort(new Fault('cancelled', 'Cancelled')), 60);
       await fault(backendOf(id).resume!(remote, jobOf(), listener(), stop.signal), 'cancelled', /./);
       assert.deepEqual(
         jobsOf(id).map(({ status }) => status),
@@ -623,7 +623,7 @@ describe('an endpoint of RunPod Serverless as a backend', function () {
       );
       assert.equal(backend.depth, 2);
       const running = backend.run(jobOf(), listener(), world.signal);
-      await sleep(150);
+      await sleep(60);
       const starting = await backend.probe(world.signal);
       assert.deepEqual([starting.state, starting.queueLength], ['starting', 1]);
       await running;

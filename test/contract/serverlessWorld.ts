@@ -28,6 +28,8 @@ let names = 0;
 
 export async function openServerlessWorld(timeScale = 200): Promise<ServerlessWorld> {
   const sim = await startSimulator({ timeScale, seed: 5, runpodPresets: { change: { rateLimit: 'exempt' } } });
+  // A cold start of half a minute, where life takes a minute and a half: still long enough to be seen.
+  sim.runpod.serverless.configure({ firstPullMs: 20_000, coldStartMs: 10_000 });
   const transport = createDispatcher({ proxyUrl: undefined, noProxy: [], strictTls: true });
   const logged: string[] = [];
   const note = (text: string): void => void logged.push(text);
