@@ -100,6 +100,7 @@ describe('the pod agent as a watchdog', function () {
     const [stop] = stops();
     assert.match(stop?.headers.authorization ?? '', /^Bearer rpa_pod_/);
     assert.equal(stop?.headers['user-agent'], 'podrelay-agent');
+    await eventually(() => agent.log().includes('stop accepted'), agent.log);
     assert.match(agent.log(), /idle for \d+ s; stopping the pod\n.*stop accepted/);
     assert.ok(!agent.log().includes('rpa_pod_'), 'the key is not in the log');
   });
@@ -135,6 +136,7 @@ describe('the pod agent as a watchdog', function () {
       assert.equal(await get(agent, '/prompt', 'POST', {}), 401);
       return (await clientOf(agent).state(world.signal)).idleSeconds;
     };
+    await eventually(() => agent.log().includes('ComfyUI answers'), agent.log);
     await pause(600);
     assert.ok((await look()) >= 0.5);
     await get(agent, '/upload/image', 'POST');
