@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { commands, contextKeys, rowTokens, settingPrefix, viewContainer, views } from '../../src/contract.ts';
 import { tiers } from '../../src/core/backends/backend.ts';
@@ -86,6 +86,15 @@ const clauses: string[] = [
 describe('manifest: commands', () => {
   it('declares exactly the commands of the contract', () => {
     assert.deepEqual(declared.map(({ command }) => command).sort(), Object.values(commands).sort());
+  });
+
+  it('does something for every command, once', () => {
+    const files = readdirSync(path.join(root, 'src', 'ui'), { recursive: true, encoding: 'utf8' });
+    const sources = files.filter((name) => name.endsWith('.ts'));
+    const done = sources.flatMap((name) => [
+      ...readFileSync(path.join(root, 'src', 'ui', name), 'utf8').matchAll(/\bid: commands\.(\w+),\s*failure/g),
+    ]);
+    assert.deepEqual(done.map(([, name]) => name).sort(), Object.keys(commands).sort());
   });
 
   it('names them podrelay.<noun>.<verb>, with a title of the same key and one category', () => {

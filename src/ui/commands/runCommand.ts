@@ -1,6 +1,8 @@
 import * as vscode from 'vscode';
+import { commands } from '../../contract.ts';
 import type { CommandId } from '../../contract.ts';
-import { toFault } from '../../core/kernel/fault.ts';
+import { Fault, toFault } from '../../core/kernel/fault.ts';
+import { once } from '../../core/kernel/late.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
 import type { Log } from '../../core/kernel/ports.ts';
 import { showFault } from '../notify.ts';
@@ -13,13 +15,18 @@ export interface Command {
   readonly run: (args: readonly unknown[], signal: AbortSignal) => Promise<unknown>;
 }
 
-/** The only place that registers commands. */
-export function registerCommands(table: readonly Command[], log: Log, life: Lifetime): void {
-  for (const { id, failure, run } of table) {
+/** The only place that registers commands. What they do is loaded when the first one runs. */
+export function registerCommands(load: () => Promise<readonly Command[]>, log: Log, life: Lifetime): void {
+  const table = once(async () => new Map((await load()).map((command) => [command.id, command])));
+  for (const id of Object.values(commands)) {
     const handler = async (...args: unknown[]): Promise<unknown> => {
       log.debug(`Command ${id}`);
+      let failure = vscode.l10n.t('The command could not be run');
       try {
-        return await run(args, life.signal);
+        const command = (await table()).get(id);
+        if (command === undefined) throw new Fault('bug', `The command ${id} does nothing`);
+        failure = command.failure;
+        return await command.run(args, life.signal);
       } catch (error) {
         const fault = toFault(error);
         if (fault.kind === 'cancelled') return undefined;

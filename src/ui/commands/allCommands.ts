@@ -1,0 +1,71 @@
+import * as vscode from 'vscode';
+import { commands, settingPrefix, viewContainer } from '../../contract.ts';
+import { isActive } from '../../core/fleet/podFilter.ts';
+import type { Lifetime } from '../../core/kernel/lifetime.ts';
+import { costsCommand } from '../costs/costsCommand.ts';
+import type { JobStarter } from '../jobs/jobStarter.ts';
+import { outputFolderCommand } from '../outputs/revealFile.ts';
+import type { UiServices } from '../uiServices.ts';
+import { backendCommands } from './backendCommands.ts';
+import { demoCommands } from './demoCommands.ts';
+import { helpCommands } from './helpCommands.ts';
+import { jobCommands } from './jobCommands.ts';
+import { keyCommands } from './keyCommands.ts';
+import { podCommands } from './podCommands.ts';
+import type { PodCommandServices } from './podCommands.ts';
+import { PodLogs } from './podLogs.ts';
+import type { Command } from './runCommand.ts';
+import { statusMenu } from './statusMenu.ts';
+
+export interface CommandServices extends UiServices {
+  readonly isDemo: boolean;
+  readonly hasRunpodKey: () => boolean;
+  readonly starter: JobStarter;
+  readonly layout: PodCommandServices['layout'];
+  readonly chooseForJobs: PodCommandServices['chooseForJobs'];
+}
+
+/** What every command does. Loaded, with all that it imports, when the first one runs. */
+export function allCommands(services: CommandServices, life: Lifetime): Promise<readonly Command[]> {
+  const { backends, demo, jobs, pods } = services;
+  const activePods = (): number => (pods.lastSeen?.pods ?? []).filter(isActive).length;
+  return Promise.resolve([
+    ...windowCommands(services),
+    ...backendCommands(services),
+    ...jobCommands(services),
+    outputFolderCommand(services.outputFolder),
+    costsCommand(services, life),
+    ...helpCommands(services),
+    ...demoCommands({
+      demo,
+      lookAgain: (signal) => Promise.allSettled([backends.checkAll(signal), pods.refresh(signal)]),
+    }),
+    ...podCommands({ ...services, logs: new PodLogs(services, life) }),
+    ...keyCommands({ ...services, storage: services.keyStorage }),
+    statusMenu({ jobs, activePods }),
+  ]);
+}
+
+function windowCommands({ channel }: UiServices): readonly Command[] {
+  return [
+    {
+      id: commands.showLog,
+      failure: vscode.l10n.t('The log could not be shown'),
+      run: () => Promise.resolve(channel.show()),
+    },
+    {
+      id: commands.showViews,
+      failure: vscode.l10n.t('The views could not be shown'),
+      run: async () => vscode.commands.executeCommand(`workbench.view.extension.${viewContainer}`),
+    },
+    {
+      id: commands.openSettings,
+      failure: vscode.l10n.t('The settings could not be opened'),
+      run: async ([query]) =>
+        vscode.commands.executeCommand(
+          'workbench.action.openSettings',
+          settingPrefix + (typeof query === 'string' ? query : ''),
+        ),
+    },
+  ];
+}
