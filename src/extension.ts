@@ -47,6 +47,7 @@ export function activate(context: vscode.ExtensionContext): void {
       podId: () => settings.current()['cloud.podId'] || undefined,
       choosePod: async (podId) =>
         vscode.workspace.getConfiguration().update(`${settingPrefix}cloud.podId`, podId, true),
+      endpointIds: () => settings.current()['serverless.endpointIds'],
     });
   const leaveDemo = (): void => {
     const ended = demo;

@@ -53,6 +53,7 @@ export function openSession(options: SessionOptions, life: Lifetime): void {
       secrets: place.secrets,
       podTokens: place.podTokens,
       podId: place.podId,
+      endpointIds: place.endpointIds,
       databaseFile,
       network: settings.network,
       outputFolder,

@@ -23,6 +23,13 @@ export function text(
   return { fallback, accepts: (value): value is string => typeof value === 'string' && accepts(value), why };
 }
 
+/** Any number of texts, each of that form. */
+export function texts(accepted: (value: string) => boolean, why: string): SettingRule<readonly string[]> {
+  const accepts = (value: unknown): value is readonly string[] =>
+    Array.isArray(value) && value.every((one) => typeof one === 'string' && accepted(one));
+  return { fallback: [], accepts, why };
+}
+
 export function number(fallback: number, { atLeast }: { readonly atLeast: number }): SettingRule<number> {
   const accepts = (value: unknown): value is number => Number.isFinite(value) && (value as number) >= atLeast;
   return { fallback, accepts, why: `no number from ${String(atLeast)} on` };

@@ -1,5 +1,5 @@
 import { tiers } from './backends/backend.ts';
-import { flag, limit, limits, listOf, number, oneOf, text, whole } from './settingRule.ts';
+import { flag, limit, limits, listOf, number, oneOf, text, texts, whole } from './settingRule.ts';
 import type { SettingRule } from './settingRule.ts';
 
 const url = (fallback: string): SettingRule<string> => text(fallback, isHttpUrl, 'not an http(s) address');
@@ -35,6 +35,7 @@ export const settingRules = {
   'cloud.volumeGb': whole(60, { atLeast: 10 }),
   'cloud.idleMinutes': whole(15, { atLeast: 1 }),
   'cloud.readyTimeoutMinutes': number(20, { atLeast: 0.1 }),
+  'serverless.endpointIds': texts((value) => /^[a-z0-9]+$/i.test(value), 'no list of endpoint ids'),
   'runpod.apiUrl': url('https://api.runpod.io/v2'),
   'runpod.proxyUrl': text('https://{podId}-{port}.proxy.runpod.net'),
   'runpod.serverlessUrl': url('https://api.runpod.ai/v2'),

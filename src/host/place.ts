@@ -12,4 +12,6 @@ export interface Place {
   /** The pod that runs jobs; undefined = none is configured. */
   readonly podId: () => string | undefined;
   choosePod(podId: string | undefined): Promise<void>;
+  /** Serverless endpoints that run jobs. */
+  readonly endpointIds: () => readonly string[];
 }

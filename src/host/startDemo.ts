@@ -125,6 +125,7 @@ export async function startDemo(options: DemoOptions, signal: AbortSignal): Prom
         storeFolder,
         podId: () => chosenPod,
         choosePod: (id) => Promise.resolve(void (chosenPod = id)),
+        endpointIds: () => [],
       },
     };
   } catch (error) {

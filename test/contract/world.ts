@@ -26,6 +26,7 @@ export interface World {
   readonly signal: AbortSignal;
   settings: Settings;
   podId: string | undefined;
+  endpointIds: readonly string[];
   /** What the person says when asked for Gemini; 'no' until a test says otherwise. */
   consent: Consent;
   readonly questions: readonly ConsentQuestion[];
@@ -72,6 +73,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     signal: life.signal,
     settings: readSettings(() => undefined).settings,
     podId: undefined,
+    endpointIds: [],
     consent: () => Promise.resolve(false),
     questions,
     keys,
@@ -95,6 +97,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       secrets: { get: (id) => Promise.resolve(keys.get(id)), onDidChange: (listener) => changed.event(listener) },
       podTokens: world.podTokens,
       podId: () => world.podId,
+      endpointIds: () => world.endpointIds,
       databaseFile: path.join(folder, 'store', 'podrelay.db'),
       network: () => ({ proxyUrl: undefined, noProxy: [], strictTls: true }),
       outputFolder: () => path.join(folder, 'generated'),

@@ -17,6 +17,9 @@ export interface CloudBackendsOptions extends Omit<PodBackendServices, 'listed' 
   readonly autoStart: () => boolean;
   /** Other pods of ours that run get jobs too. */
   readonly useAll: () => boolean;
+  /** Serverless endpoints that get jobs after the pods. */
+  readonly endpointIds: () => readonly string[];
+  readonly endpoint: (endpointId: string) => Backend;
 }
 
 /** One list serves all that one job asks. */
@@ -25,10 +28,11 @@ const sameListMs = 1_000;
 const freshMs = 10_000;
 const refreshTimeoutMs = 5_000;
 const podPrefix = 'pod:';
+const endpointPrefix = 'endpoint:';
 
 /**
- * The backends on RunPod: the configured pod, started when a job needs it, then every other pod of ours while it runs.
- * The latter appear and vanish as the account's pods are seen, and none of them is ever started for a job.
+ * The backends on RunPod: the configured pod, started when a job needs it, then every other pod of ours while it runs, and
+ * the configured endpoints. Pods appear and vanish as the account's are seen, and no other is ever started for a job.
  */
 export class CloudBackends implements BackendSource {
   readonly #options: CloudBackendsOptions;
@@ -36,6 +40,7 @@ export class CloudBackends implements BackendSource {
   readonly #configured: Backend;
   /** By pod id, while it is listed. */
   #others: ReadonlyMap<string, Backend> = new Map();
+  #endpoints: ReadonlyMap<string, Backend> = new Map();
   readonly #uses = new Map<string, number>();
 
   constructor(options: CloudBackendsOptions) {
@@ -54,12 +59,18 @@ export class CloudBackends implements BackendSource {
   }
 
   list(): readonly Backend[] {
-    const before = this.#others;
-    this.#others = new Map(this.#otherPods().map(({ id }) => [id, before.get(id) ?? this.#create(id)]));
-    return [this.#configured, ...this.#others.values()];
+    const { endpoint, endpointIds } = this.#options;
+    const [pods, endpoints] = [this.#others, this.#endpoints];
+    this.#others = new Map(this.#otherPods().map(({ id }) => [id, pods.get(id) ?? this.#create(id)]));
+    this.#endpoints = new Map(endpointIds().map((id) => [id, endpoints.get(id) ?? endpoint(id)]));
+    return [this.#configured, ...this.#others.values(), ...this.#endpoints.values()];
   }
 
   find(id: string): Backend | undefined {
+    if (id.startsWith(endpointPrefix)) {
+      const endpointId = id.slice(endpointPrefix.length);
+      return this.#endpoints.get(endpointId) ?? this.#options.endpoint(endpointId);
+    }
     if (!id.startsWith(podPrefix)) return undefined;
     const podId = id.slice(podPrefix.length);
     return this.#others.get(podId) ?? this.#create(podId);
@@ -92,11 +103,11 @@ export class CloudBackends implements BackendSource {
       const runs = pods.lastSeen?.pods.some((pod) => pod.id === id && pod.status === 'RUNNING') ?? false;
       return { id: backend.id, name, address: pods.address(id), mayAsk: runs && backend.ready().ok };
     };
-    const [configured, ...others] = this.list();
+    this.list();
     const own = podId();
     return [
-      ...(own === undefined || configured === undefined ? [] : [place(configured, own, 'the RunPod pod')]),
-      ...others.map((backend) => place(backend, backend.id.slice(podPrefix.length), `the ${backend.label}`)),
+      ...(own === undefined ? [] : [place(this.#configured, own, 'the RunPod pod')]),
+      ...[...this.#others].map(([id, backend]) => place(backend, id, `the ${backend.label}`)),
     ];
   }
 

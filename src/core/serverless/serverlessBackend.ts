@@ -3,8 +3,6 @@ import { videoCostMicros } from '../fleet/podCost.ts';
 import type { ServerlessWorker, ServerlessWorkerOptions } from './serverlessWorker.ts';
 
 export interface ServerlessBackendOptions extends ServerlessWorkerOptions {
-  /** For a person: the endpoint's name, where it is known. */
-  readonly label?: string;
   readonly enabled: () => boolean;
   readonly hasKey: () => boolean;
 }
@@ -22,7 +20,12 @@ export function createServerlessBackend(options: ServerlessBackendOptions): Back
   return {
     id: `endpoint:${options.endpointId}`,
     tier: 'cloud',
-    label: options.label ?? 'RunPod Serverless',
+    get label() {
+      return `RunPod endpoint ${worker?.name ?? options.endpointId}`;
+    },
+    get name() {
+      return worker?.name ?? options.endpointId;
+    },
     billing: 'job',
     // Its queue is RunPod's: one more than its workers, so that none waits for the next job.
     get depth() {

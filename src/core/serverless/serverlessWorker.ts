@@ -89,6 +89,11 @@ export class ServerlessWorker {
   }
 
   /** Undefined until the endpoint was seen. */
+  get name(): string | undefined {
+    return this.#endpoint?.name;
+  }
+
+  /** Undefined until the endpoint was seen. */
   get maxWorkers(): number | undefined {
     return this.#endpoint?.maxWorkers;
   }

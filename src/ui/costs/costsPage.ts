@@ -22,6 +22,13 @@ const backendNames: Readonly<Record<string, string>> = {
   gemini: 'Gemini',
 };
 
+/** As jobs are recorded: pods and endpoints by their ids. */
+function backendName(id: string): string {
+  const [kind, own] = id.split(':', 2);
+  if (own === undefined) return backendNames[id] ?? id;
+  return kind === 'endpoint' ? `RunPod endpoint ${own}` : `RunPod pod ${own}`;
+}
+
 /** The costs as a page without scripts. What is not known is said, and never shown as nothing. */
 export function costsPage(input: CostsPageInput): string {
   const { report, cspSource, styleUri, demo } = input;
@@ -93,7 +100,7 @@ export function estimatedPart({ micros, estimatedMicros }: Spend): string {
 function backendTable({ backends, podTime }: CostReport): Markup {
   if (backends.length === 0 && podTime === undefined) return html``;
   const rows = backends.map(({ id, jobs, ...periods }) =>
-    row(html`${backendNames[id] ?? id}`, html`${jobText(jobs)}`, periods),
+    row(html`${backendName(id)}`, html`${jobText(jobs)}`, periods),
   );
   const pods =
     podTime === undefined
@@ -159,7 +166,7 @@ function spendText(spend: Spend): Markup {
 
 function entryTable(entries: readonly LedgerEntry[]): Markup {
   const rows = entries.map((entry) => {
-    const what = entry.kind === 'pod' ? `Pod ${entry.label}` : `Job on ${backendNames[entry.label] ?? entry.label}`;
+    const what = entry.kind === 'pod' ? `Pod ${entry.label}` : `Job on ${backendName(entry.label)}`;
     const name = entry.kind === 'job' && entry.inPodTime ? 'Job on a pod' : what;
     const ms = entry.toMs - entry.fromMs;
     return html`<tr>
