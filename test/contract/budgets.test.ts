@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { AllBackendsFailed } from '../../src/core/backends/backendManager.ts';
 import type { BudgetNotice } from '../../src/core/cost/budgets.ts';
 import { Fault, toFault } from '../../src/core/kernel/fault.ts';
 import type { Settings } from '../../src/core/settings.ts';
+import { startSimulator } from '../../src/sim/simulator.ts';
+import { leaseMs, openWindow, placeOf, removeFolder, until as untilTrue } from './jobWindow.ts';
 import { job, openWorld, samplerWorkflow, smallWorkflow } from './world.ts';
 import type { World, WorldOptions } from './world.ts';
 
@@ -151,5 +159,67 @@ describe('budgets', () => {
     await until('the idle pod is stopped', () => statusOf(id) === 'EXITED');
     assert.equal(statusOf(foreign.id), 'RUNNING');
     await assert.rejects(run(), /today's budget/);
+  });
+});
+
+describe('the money of a window that was killed while Gemini worked for it', function () {
+  this.timeout(30_000);
+
+  it('is held until its job has ended, and then counts as spent, since it may have been', async () => {
+    const sim = await startSimulator({ timeScale: 1, seed: 3 });
+    sim.gemini.faults.imageMs = 60_000;
+    const folder = await mkdtemp(path.join(tmpdir(), 'podrelay-money-'));
+    const settings = { 'gemini.fallback': 'always', 'routing.forced': 'gemini', 'budget.monthUsd': 0.06 };
+    const place = placeOf(sim, folder, { settings });
+    const module = (name: string): string => JSON.stringify(path.join(import.meta.dirname, `${name}.ts`));
+    const script = `
+      import { openWindow } from ${module('jobWindow')};
+      import { job, samplerWorkflow } from ${module('world')};
+      const window = openWindow(JSON.parse(process.argv[1]));
+      const request = { ...job(samplerWorkflow()), id: 'killed' };
+      await window.core.jobs.run(request, ({ phase }) => console.log(phase), window.signal);`;
+    const args = ['--input-type=module', '-e', script, JSON.stringify(place)];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = once(child, 'exit');
+    for await (const line of createInterface({ input: child.stdout })) if (line.startsWith('Generating')) break;
+    const asked = () => sim.gemini.requests.some(({ path: at }) => at.includes(':generateContent'));
+    await untilTrue('Gemini is asked', asked);
+    child.kill('SIGKILL');
+    await ended;
+
+    sim.gemini.faults.imageMs = 0;
+    const window = openWindow(place);
+    try {
+      const { core, signal } = window;
+      const use = async () => {
+        await core.budgets.refresh();
+        assert.ok(core.budgets.uses.known);
+        const [{ spentMicros, heldMicros } = { spentMicros: Number.NaN, heldMicros: Number.NaN }] =
+          core.budgets.uses.value;
+        return { spentMicros, heldMicros };
+      };
+      const before = await use();
+      assert.equal(before.spentMicros, 0);
+      assert.ok(before.heldMicros > 30_000, `${before.heldMicros} is held`);
+      await assert.rejects(
+        core.jobs.run(job(samplerWorkflow()), () => undefined, signal),
+        /is reserved for what runs/,
+      );
+      await new Promise((resolve) => setTimeout(resolve, leaseMs + 50));
+      assert.deepEqual(
+        (await core.recovery.recover(signal)).map(({ state }) => state),
+        ['lost'],
+      );
+      assert.deepEqual(await use(), { spentMicros: before.heldMicros, heldMicros: 0 });
+      const { entries } = await core.ledger.statement();
+      assert.deepEqual(
+        entries.map(({ subject, basis, note }) => [subject, basis, note]),
+        [['killed', 'estimated', 'What was charged is not known: counted as quoted']],
+      );
+    } finally {
+      window.close();
+      await sim.dispose();
+      await removeFolder(folder);
+    }
   });
 });
