@@ -10,9 +10,10 @@ import type { Clock, Log } from '../kernel/ports.ts';
 import { isZeroGpu } from '../runpod/pod.ts';
 import type { Pod } from '../runpod/pod.ts';
 import type { Backend, BackendResult, Health, Standing } from './backend.ts';
-import { comfyDepth, gpuName, missingClasses, probeComfy, runOnComfy } from './comfyBackend.ts';
+import { comfyDepth, gpuName, probeComfy } from './comfyBackend.ts';
 
 const { resumeOnComfy } = late(() => import('./resumeOnComfy.ts'));
+const { missingClasses, runOnComfy } = late(() => import('./runOnComfy.ts'));
 const { findPodAt, whilePodRuns } = late(() => import('./podAtWork.ts'));
 
 export interface PodBackendServices {
