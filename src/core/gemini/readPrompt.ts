@@ -17,12 +17,23 @@ const encoderTexts = [
   'string',
 ];
 
-/**
- * The words that reach a sampler's side, as they stand in the graph: through conditioning nodes, guiders and control
- * nodes up to the text encoders. Equal texts (SDXL has two encoders) are given once.
- */
+export interface PromptInput {
+  readonly nodeId: string;
+  /** Name of the encoder's input: its words stand there, or in what it is linked to. */
+  readonly input: string;
+}
+
+/** The words that reach a sampler's side, as they stand in the graph. Equal texts (SDXL has two encoders) are given once. */
 export function readPromptTexts(graph: WorkflowGraph, samplerId: string, side: PromptSide): readonly string[] {
-  const texts = new Set<string>();
+  const texts = findPromptInputs(graph, samplerId, side).flatMap(
+    ({ nodeId, input }) => textOf(graph, graph[nodeId]?.inputs[input])?.trim() ?? [],
+  );
+  return [...new Set(texts)].filter((text) => text !== '');
+}
+
+/** The encoders' inputs whose words reach a sampler's side: through conditioning nodes, guiders and control nodes. */
+export function findPromptInputs(graph: WorkflowGraph, samplerId: string, side: PromptSide): readonly PromptInput[] {
+  const found: PromptInput[] = [];
   const seen = new Set<string>();
 
   function follow(value: unknown, want: PromptSide): void {
@@ -32,9 +43,9 @@ export function readPromptTexts(graph: WorkflowGraph, samplerId: string, side: P
     if (link === undefined || node === undefined || seen.has(mark)) return;
     seen.add(mark);
     if (/ZeroOut/i.test(node.class_type)) return;
-    const own = encoderInputs(node, want).flatMap((name) => textOf(graph, node.inputs[name]) ?? []);
+    const own = encoderInputs(node, want).filter((name) => textOf(graph, node.inputs[name]) !== undefined);
     if (own.length > 0) {
-      for (const text of own) if (text.trim() !== '') texts.add(text.trim());
+      found.push(...own.map((input) => ({ nodeId: link.id, input })));
       return;
     }
     const isGuider = /guider/i.test(node.class_type);
@@ -56,7 +67,7 @@ export function readPromptTexts(graph: WorkflowGraph, samplerId: string, side: P
   follow(sampler.inputs[side], side);
   for (const name of ['guider', 'text_embeds']) follow(sampler.inputs[name], side);
   if (side === 'positive') follow(sampler.inputs.conditioning, side);
-  return [...texts];
+  return found;
 }
 
 function encoderInputs(node: GraphNode, side: PromptSide): readonly string[] {
