@@ -8,7 +8,7 @@ import type { ComfyClient, ComfyClientOptions } from './comfy/comfyClient.ts';
 import type { KeyVerdict } from './checkKey.ts';
 import { Budgets } from './cost/budgets.ts';
 import { Ledger } from './cost/ledger.ts';
-import { PodDoors } from './fleet/agentDoors.ts';
+import { PodDoors, podAt } from './fleet/agentDoors.ts';
 import { PodLeases } from './fleet/agentLease.ts';
 import type { PodTokens } from './fleet/agentToken.ts';
 import { PodService } from './fleet/podService.ts';
@@ -242,6 +242,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     podId: options.podId,
     autoStart: () => options.settings()['cloud.autoStart'],
     useAll: () => options.settings()['cloud.useAllPods'],
+    podAt: (address) => podAt(options.addresses.podProxyUrl, address),
     endpointIds: options.endpointIds ?? (() => []),
     endpoint: (endpointId) =>
       createServerlessBackend({
@@ -278,7 +279,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     new BackendManager({
       backends: {
         list: () => [local, ...cloud.list(), gemini],
-        find: (id) => cloud.find(id),
+        find: (id, address) => cloud.find(id, address),
         refresh: (signal) => cloud.refresh(signal),
         onDidChange: cloud.onDidChange,
       },

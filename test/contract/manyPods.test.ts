@@ -137,6 +137,15 @@ describe('several pods', function () {
       assert.equal(outcome.backend, `pod:${a}`);
     });
 
+    it('one that hangs is not waited for while another answers', async () => {
+      const b = seed('podrelay-bbbb');
+      world.podId = b;
+      world.sim.runpod.faults.set({ failure: { kind: 'hang', effect: 'before' }, on: ['proxy'], podId: b });
+      const startedAt = Date.now();
+      assert.equal((await run()).backend, `pod:${a}`);
+      assert.ok(Date.now() - startedAt < 3_000, `${Date.now() - startedAt} ms`);
+    });
+
     it('or leave it to the one that a person has chosen', async () => {
       const b = seed('podrelay-bbbb');
       set({ 'routing.forced': `pod:${b}` });
@@ -258,10 +267,17 @@ describe('several pods', function () {
     assert.equal(world.core.jobsOn(a), 0);
   });
 
-  it('are asked for a job that an earlier window sent there, whichever is configured now', () => {
+  it('are asked for a job that an earlier window sent there, whichever is configured now', async () => {
+    await look();
     const backend = world.core.backends.find('pod:gone');
     assert.equal(backend?.tier, 'cloud');
     assert.ok(backend.resume !== undefined);
-    assert.equal(world.core.backends.find(`pod:${a}`)?.id, 'cloud');
+    const address = world.core.pods.address(a);
+    assert.equal(world.core.backends.find('cloud', address)?.label, 'RunPod pod podrelay-aaaa');
+    world.podId = seed('podrelay-bbbb');
+    await look();
+    assert.equal(world.core.backends.find('cloud', address)?.label, 'RunPod pod podrelay-aaaa');
+    assert.equal(world.core.backends.find('cloud')?.label, 'RunPod pod podrelay-bbbb');
+    assert.equal(world.core.backends.find(`pod:${a}`)?.id, `pod:${a}`);
   });
 });

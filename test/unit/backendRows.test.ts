@@ -28,6 +28,7 @@ function status(id: Tier, change: Partial<BackendStatus> = {}): BackendStatus {
     health: known(healthy, nowMs - 4_000),
     breaker: closedBreaker,
     checking: false,
+    jobs: 0,
     ...change,
   };
 }

@@ -19,8 +19,17 @@ const report = (more: Partial<Parameters<typeof problemReport>[0]> = {}) =>
 describe('problem report', () => {
   it('names the settings that differ, and shows no text of theirs', () => {
     const text = report({
-      settings: { ...defaults, 'local.url': 'http://ada:secret@10.0.0.7:8188', 'cloud.idleMinutes': 3 },
+      settings: {
+        ...defaults,
+        'local.url': 'http://ada:secret@10.0.0.7:8188',
+        'cloud.idleMinutes': 3,
+        'routing.priority': ['cloud', 'local'],
+        'serverless.endpointIds': ['vb3k2jx9'],
+      },
     });
+    assert.match(text, /- routing\.priority: \["cloud","local"\]/);
+    assert.match(text, /- serverless\.endpointIds: \(changed, not shown\)/);
+    assert.doesNotMatch(text, /vb3k/);
     assert.match(text, /- local\.url: \(changed, not shown\)/);
     assert.match(text, /- cloud\.idleMinutes: 3/);
     assert.doesNotMatch(text, /secret|10\.0\.0\.7|cloud\.image/);

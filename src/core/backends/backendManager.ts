@@ -18,6 +18,8 @@ export interface BackendStatus {
   readonly health: Observed<Health>;
   readonly breaker: Breaker;
   readonly checking: boolean;
+  /** Jobs of this window that it has now, and how many it holds at best. */
+  readonly jobs: number;
 }
 
 export interface Attempt {
@@ -70,6 +72,8 @@ export interface BackendManagerOptions {
 
 /** A health check ends after 5 s (design, 4). */
 const healthTimeoutMs = 5_000;
+/** So much longer than the first healthy one, the others of a tier are waited for before a choice. */
+const slowerPeersMs = 300;
 /** Older observations decide nothing. */
 const healthFreshMs = 30_000;
 
@@ -102,20 +106,20 @@ export class BackendManager implements Disposable {
     const { priority } = this.#options.policy();
     const place = (tier: Tier): number => (priority.includes(tier) ? priority.indexOf(tier) : priority.length);
     return [...this.#current().values()]
-      .map(({ backend, health, breaker, check }) => ({
+      .map(({ backend, health, breaker, check, jobs }) => ({
         backend,
         ready: backend.ready(),
         health,
         breaker,
         checking: check !== undefined,
+        jobs,
       }))
       .sort((a, b) => place(a.backend.tier) - place(b.backend.tier));
   }
 
-  /** By its id or alias; one that a job on record was sent to may be no longer listed. */
-  find(id: string): Backend | undefined {
-    const listed = [...this.#current().values()].find(({ backend }) => backend.id === id || backend.alias?.() === id);
-    return listed?.backend ?? this.#options.backends.find(id);
+  /** The one that a job on record was sent to, at that address: it may be no longer listed. */
+  find(id: string, address?: string): Backend | undefined {
+    return this.#options.backends.find(id, address) ?? this.#current().get(id)?.backend;
   }
 
   /** Checks all backends, or those of one tier, in parallel; overlapping checks of one backend share an answer. */
@@ -213,10 +217,23 @@ export class BackendManager implements Disposable {
     const open = this.route(localOnly).use.flatMap((id) => (isOver(id, attempts) ? [] : (this.#entries.get(id) ?? [])));
     const peers = open.filter(({ backend }) => backend.tier === open[0]?.backend.tier);
     if (peers.length < 2) return;
-    const now = this.#options.clock.now();
-    const unsure = peers.filter(({ health }) => !health.known || now - health.at > healthFreshMs);
+    const { clock } = this.#options;
+    const now = clock.now();
+    const isFresh = ({ health }: Entry): boolean => health.known && now - health.at <= healthFreshMs;
+    const unsure = peers.filter((entry) => !isFresh(entry));
+    const isOneWell = peers.some(
+      (entry) => isFresh(entry) && entry.health.known && entry.health.value.state === 'healthy',
+    );
+    const checks = unsure.map(async (entry) => {
+      const { state } = await this.#check(entry, signal);
+      if (state !== 'healthy') throw new Fault('unavailable', state);
+    });
     // A check is shared: it may end with another job's patience.
-    await Promise.allSettled(unsure.map(async (entry) => this.#check(entry, signal)));
+    const all = Promise.allSettled(checks);
+    // One that hangs is not waited for while another answers.
+    const some = isOneWell ? Promise.resolve() : Promise.any(checks);
+    const enough = some.then(async () => clock.sleep(slowerPeersMs, signal)).catch(async () => all);
+    await Promise.race([all, enough]);
     throwIfAborted(signal);
   }
 

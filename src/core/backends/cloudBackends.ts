@@ -20,6 +20,8 @@ export interface CloudBackendsOptions extends Omit<PodBackendServices, 'listed' 
   /** Serverless endpoints that get jobs after the pods. */
   readonly endpointIds: () => readonly string[];
   readonly endpoint: (endpointId: string) => Backend;
+  /** The pod whose ComfyUI has this address. */
+  readonly podAt: (address: string) => string | undefined;
 }
 
 /** One list serves all that one job asks. */
@@ -66,14 +68,18 @@ export class CloudBackends implements BackendSource {
     return [this.#configured, ...this.#others.values(), ...this.#endpoints.values()];
   }
 
-  find(id: string): Backend | undefined {
+  find(id: string, address: string | undefined): Backend | undefined {
     if (id.startsWith(endpointPrefix)) {
       const endpointId = id.slice(endpointPrefix.length);
       return this.#endpoints.get(endpointId) ?? this.#options.endpoint(endpointId);
     }
-    if (!id.startsWith(podPrefix)) return undefined;
-    const podId = id.slice(podPrefix.length);
-    return this.#others.get(podId) ?? this.#create(podId);
+    const isConfigured = id === this.#configured.id;
+    if (!isConfigured && !id.startsWith(podPrefix)) return undefined;
+    const at = address === undefined ? undefined : this.#options.podAt(address);
+    const podId = at ?? (isConfigured ? undefined : id.slice(podPrefix.length));
+    // Another pod may be the configured one by now: the job keeps the name of its own.
+    if (podId === undefined || (isConfigured && podId === this.#options.podId())) return this.#configured;
+    return isConfigured ? this.#create(podId, id) : (this.#others.get(podId) ?? this.#create(podId));
   }
 
   async refresh(signal: AbortSignal): Promise<void> {
@@ -116,13 +122,8 @@ export class CloudBackends implements BackendSource {
     return podId === this.#options.podId() ? this.#configured.id : podPrefix + podId;
   }
 
-  #create(podId: string): Backend {
-    return createPodBackend({
-      ...this.#services,
-      id: podPrefix + podId,
-      podId: () => podId,
-      autoStart: () => false,
-    });
+  #create(podId: string, id = podPrefix + podId): Backend {
+    return createPodBackend({ ...this.#services, id, podId: () => podId, autoStart: () => false });
   }
 
   /** Cheapest first, where nothing else decides between them. */

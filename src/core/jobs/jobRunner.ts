@@ -118,7 +118,7 @@ export class JobRunner implements Disposable {
     const request = await requestOf(record);
     const held = this.#lease.hold();
     const task = this.#running.open(request, () => undefined, outer, record.requestedAt);
-    const backend = record.backend === undefined ? undefined : backends.find(record.backend);
+    const backend = record.backend === undefined ? undefined : backends.find(record.backend, record.remote?.address);
     task.update(backend, { phase: 'Looking for the result' });
     const isTold = record.fault !== undefined;
     const later = async (why: string): Promise<RecoveredJob> => {

@@ -122,12 +122,15 @@ export class JobRecovery {
     const { backends, store, log } = this.#options;
     const healthy = new Set<string>();
     return backends.onDidChange((id) => {
-      const health = backends.statuses().find(({ backend }) => backend.id === id)?.health;
+      const status = backends.statuses().find(({ backend }) => backend.id === id);
+      const health = status?.health;
       if (health?.known !== true || health.value.state !== 'healthy') return void healthy.delete(id);
       if (healthy.has(id) || signal.aborted) return;
       healthy.add(id);
-      store.unpark(id).then(
-        (some) => some && this.#wake(),
+      // A pod that was chosen since is recorded under its own name.
+      const names = [id, status?.backend.alias?.()].filter((name) => name !== undefined);
+      Promise.all(names.map(async (name) => store.unpark(name))).then(
+        (some) => some.includes(true) && this.#wake(),
         (error: unknown) => log.debug(`Waiting jobs could not be looked up: ${toFault(error).message}`),
       );
     });

@@ -46,9 +46,10 @@ export function problemReport({ versions, settings, defaults, keys, logLines, ho
 
 /** Texts are addresses, names and folders of the person: that they differ is all that is told. */
 function settingText(value: Settings[keyof Settings]): string {
-  return typeof value === 'string' && !/^(none|local|cloud|gemini|ask|always|never|secure|community)$/.test(value)
-    ? '(changed, not shown)'
-    : JSON.stringify(value);
+  const texts: readonly unknown[] = Array.isArray(value) ? value : [value];
+  const isOwn = (text: unknown): boolean =>
+    typeof text === 'string' && !/^(none|local|cloud|gemini|ask|always|never|secure|community)$/.test(text);
+  return texts.some(isOwn) ? '(changed, not shown)' : JSON.stringify(value);
 }
 
 function withoutHome(line: string, homeFolder: string): string {
