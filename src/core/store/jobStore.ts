@@ -1,12 +1,13 @@
 import * as z from 'zod/mini';
-import { Fault } from '../kernel/fault.ts';
+import { readGraph } from '../comfy/workflow.ts';
 import type { Database, Rows } from './database.ts';
+import { dropOldest, findGraph, putGraph } from './graphShelf.ts';
+import { GraphPacker } from './graphPack.ts';
+import { jobRow, jsonOrNull, selectJobs, toRecord } from './jobRow.ts';
+import type { OutputRow } from './jobRow.ts';
 
 /** 'lost': what became of it cannot be found out. */
 export type JobState = 'running' | 'done' | 'failed' | 'cancelled' | 'lost';
-
-const outputSchema = z.object({ path: z.string(), bytes: z.int(), kind: z.enum(['image', 'video', 'other']) });
-const faultSchema = z.object({ kind: z.string(), message: z.string() });
 
 /** Where a run can be asked for again. Stored before the prompt is sent, wherever the id is ours. */
 export interface RemoteRun {
@@ -24,7 +25,7 @@ export interface JobChange {
   readonly remote?: RemoteRun;
   /** JSON values, in order. */
   readonly attempts?: readonly unknown[];
-  readonly outputs?: readonly z.infer<typeof outputSchema>[];
+  readonly outputs?: readonly OutputRow[];
   /** Micro-dollars, with what the figure stands on. */
   readonly cost?: { readonly micros: number; readonly basis: string };
   readonly fault?: { readonly kind: string; readonly message: string };
@@ -42,16 +43,29 @@ export interface NewJob {
 }
 
 export interface JobRecord extends NewJob {
-  readonly state: JobState;
+  readonly state: 'queued' | JobState;
   readonly backend: string | undefined;
   readonly remote: RemoteRun | undefined;
   readonly attempts: readonly unknown[];
-  readonly outputs: readonly z.infer<typeof outputSchema>[];
+  readonly outputs: readonly OutputRow[];
   /** Undefined = not known, which is not zero. */
   readonly cost: { readonly micros: number; readonly basis: string } | undefined;
   readonly fault: { readonly kind: string; readonly message: string } | undefined;
   /** ms since the epoch */
   readonly changedAt: number;
+  /** Only of jobs that came through the queue. */
+  readonly queue?: QueuedBefore;
+}
+
+/** What the queue knows of a job beside its record. */
+export interface QueuedBefore {
+  /** The server has said that it took the prompt. */
+  readonly accepted: boolean;
+  /** It was put back once already since nobody knew of it. */
+  readonly resent: boolean;
+  readonly fingerprint: string;
+  /** ms since the epoch: given to its backend; undefined = never. */
+  readonly givenAt: number | undefined;
 }
 
 /**
@@ -78,7 +92,7 @@ export interface JobStore {
   unpark(backend: string): Promise<boolean>;
   /** Running jobs of all windows, oldest first. */
   unfinished(): Promise<readonly JobRecord[]>;
-  /** Newest first. */
+  /** Newest first, without those that are only queued. */
   recent(limit: number): Promise<readonly JobRecord[]>;
 }
 
@@ -91,55 +105,37 @@ export interface JobStoreOptions {
 }
 
 const defaultLeaseMs = 15_000;
-const defaultKeep = 500;
+const defaultKeep = 100_000;
 /** No lease is that long: such a one is of a clock that was wrong, and would keep the job from everybody. */
 const longestLeaseMs = 24 * 3_600_000;
-
-const jobRow = z.object({
-  id: z.string(),
-  label: z.string(),
-  workflow: z.string(),
-  state: z.enum(['running', 'done', 'failed', 'cancelled', 'lost']),
-  backend: z.nullable(z.string()),
-  prompt_id: z.nullable(z.string()),
-  client_id: z.nullable(z.string()),
-  address: z.nullable(z.string()),
-  attempts: z.string(),
-  outputs: z.string(),
-  micros: z.nullable(z.int()),
-  cost_basis: z.nullable(z.string()),
-  fault: z.nullable(z.string()),
-  details: z.string(),
-  requested_at: z.int(),
-  changed_at: z.int(),
-});
 
 const earliestRow = z.object({ at: z.nullable(z.int()) });
 
 export function createJobStore(database: Database, options: JobStoreOptions): JobStore {
   const { owner, leaseMs = defaultLeaseMs, keep = defaultKeep } = options;
-  const list = (rows: Rows, sql: string, ...values: readonly (string | number)[]): readonly JobRecord[] =>
-    rows.all(jobRow, sql, ...values).map(toRecord);
+  const list = (rows: Rows, where: string, ...values: readonly (string | number)[]): readonly JobRecord[] =>
+    rows.all(jobRow, `${selectJobs} ${where}`, ...values).map(toRecord);
   return {
     put: (job) =>
       database.writeThrough((rows) => {
+        const { graph, text } = putGraph(
+          rows,
+          new GraphPacker((shape) => findGraph(rows, shape)).pack(readGraph(job.workflow)),
+        );
         rows.run(
-          `INSERT INTO job (id, label, workflow, state, attempts, outputs, details, requested_at, changed_at, owner, lease_until)
-           VALUES (?, ?, ?, 'running', '[]', '[]', ?, ?, ?, ?, ?)`,
+          `INSERT INTO job (id, label, graph, workflow, state, attempts, outputs, details, requested_at, changed_at, owner, lease_until)
+           VALUES (?, ?, ?, ?, 'running', '[]', '[]', ?, ?, ?, ?, ?)`,
           job.id,
           job.label,
-          job.workflow,
+          graph,
+          text,
           JSON.stringify(job.details),
           job.requestedAt,
           job.requestedAt,
           owner,
           job.requestedAt + leaseMs,
         );
-        rows.run(
-          `DELETE FROM job WHERE state <> 'running' AND id NOT IN
-             (SELECT id FROM job WHERE state <> 'running' ORDER BY requested_at DESC, id DESC LIMIT ?)`,
-          keep,
-        );
+        dropOldest(rows, keep);
       }),
     update: (id, change, at) =>
       database.writeThrough((rows) => {
@@ -185,7 +181,7 @@ export function createJobStore(database: Database, options: JobStoreOptions): Jo
       database.write((rows) => {
         const abandoned = list(
           rows,
-          `SELECT * FROM job WHERE state = 'running' AND owner <> ? AND (lease_until <= ? OR lease_until > ?)
+          `WHERE state = 'running' AND owner <> ? AND (lease_until <= ? OR lease_until > ?)
            ORDER BY requested_at, id`,
           owner,
           at,
@@ -206,45 +202,8 @@ export function createJobStore(database: Database, options: JobStoreOptions): Jo
         const sql = `UPDATE job SET lease_until = 0 WHERE state = 'running' AND owner = '' AND backend = ?`;
         return rows.run(sql, backend) > 0;
       }),
-    unfinished: () =>
-      database.read((rows) => list(rows, `SELECT * FROM job WHERE state = 'running' ORDER BY requested_at, id`)),
+    unfinished: () => database.read((rows) => list(rows, `WHERE state = 'running' ORDER BY requested_at, id`)),
     recent: (limit) =>
-      database.read((rows) => list(rows, 'SELECT * FROM job ORDER BY requested_at DESC, id DESC LIMIT ?', limit)),
+      database.read((rows) => list(rows, `WHERE state <> 'queued' ORDER BY requested_at DESC, id DESC LIMIT ?`, limit)),
   };
-}
-
-function jsonOrNull(value: unknown): string | null {
-  return value === undefined ? null : JSON.stringify(value);
-}
-
-function toRecord(row: z.infer<typeof jobRow>): JobRecord {
-  const { prompt_id: promptId, client_id: clientId, address } = row;
-  const ids = { ...(promptId === null ? {} : { promptId }), ...(clientId === null ? {} : { clientId }) };
-  return {
-    id: row.id,
-    label: row.label,
-    workflow: row.workflow,
-    details: fromJson(z.record(z.string(), z.unknown()), row.details),
-    requestedAt: row.requested_at,
-    state: row.state,
-    backend: row.backend ?? undefined,
-    remote: address === null ? undefined : { address, ...ids },
-    attempts: fromJson(z.array(z.unknown()), row.attempts),
-    outputs: fromJson(z.array(outputSchema), row.outputs),
-    cost: row.micros === null ? undefined : { micros: row.micros, basis: row.cost_basis ?? '' },
-    fault: row.fault === null ? undefined : fromJson(faultSchema, row.fault),
-    changedAt: row.changed_at,
-  };
-}
-
-function fromJson<T>(shape: z.ZodMiniType<T>, text: string): T {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw new Fault('bug', 'A job record holds text that is not JSON', {}, { cause: error });
-  }
-  const parsed = shape.safeParse(json);
-  if (!parsed.success) throw new Fault('bug', `A job record has an unexpected shape: ${z.prettifyError(parsed.error)}`);
-  return parsed.data;
 }

@@ -102,4 +102,97 @@ export const schemaSteps: readonly string[] = [
     until_ms INTEGER NOT NULL
   ) STRICT;
   `,
+  // The queue: jobs that no window has taken yet, who leads, and what is known of run times.
+  `
+  CREATE TABLE job_graph (
+    id INTEGER PRIMARY KEY,
+    shape TEXT NOT NULL,
+    graph TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX job_graph_by_shape ON job_graph (shape);
+
+  CREATE TABLE job_next (
+    id TEXT PRIMARY KEY,
+    label TEXT NOT NULL,
+    graph INTEGER,
+    workflow TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled', 'lost')),
+    backend TEXT,
+    prompt_id TEXT,
+    client_id TEXT,
+    address TEXT,
+    attempts TEXT NOT NULL,
+    outputs TEXT NOT NULL,
+    micros INTEGER,
+    cost_basis TEXT,
+    fault TEXT,
+    details TEXT NOT NULL,
+    requested_at INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    owner TEXT NOT NULL,
+    lease_until INTEGER NOT NULL,
+    from_queue INTEGER NOT NULL DEFAULT 0,
+    priority INTEGER NOT NULL DEFAULT 0,
+    place INTEGER NOT NULL DEFAULT 0,
+    fingerprint TEXT NOT NULL DEFAULT '',
+    local_only INTEGER NOT NULL DEFAULT 0,
+    excluded TEXT NOT NULL DEFAULT '[]',
+    why TEXT,
+    waits_for TEXT,
+    not_before INTEGER NOT NULL DEFAULT 0,
+    progress TEXT,
+    cancel_wanted INTEGER NOT NULL DEFAULT 0,
+    given_at INTEGER,
+    accepted INTEGER NOT NULL DEFAULT 0,
+    resent INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  INSERT INTO job_next (id, label, workflow, state, backend, prompt_id, client_id, address, attempts, outputs, micros,
+      cost_basis, fault, details, requested_at, changed_at, owner, lease_until)
+    SELECT id, label, workflow, state, backend, prompt_id, client_id, address, attempts, outputs, micros,
+      cost_basis, fault, details, requested_at, changed_at, owner, lease_until FROM job;
+  DROP TABLE job;
+  ALTER TABLE job_next RENAME TO job;
+  CREATE INDEX job_in_queue ON job (priority DESC, place) WHERE state = 'queued';
+  CREATE INDEX job_at_work ON job (requested_at, id) WHERE state = 'running';
+  CREATE INDEX job_ended ON job (changed_at, requested_at) WHERE state NOT IN ('queued', 'running');
+  CREATE INDEX job_by_graph ON job (graph) WHERE graph IS NOT NULL;
+
+  CREATE TABLE job_count (state TEXT PRIMARY KEY, jobs INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  INSERT INTO job_count (state, jobs)
+    SELECT name, (SELECT count(*) FROM job WHERE state = name)
+    FROM (SELECT 'queued' AS name UNION SELECT 'running' UNION SELECT 'done' UNION SELECT 'failed'
+          UNION SELECT 'cancelled' UNION SELECT 'lost');
+  CREATE TRIGGER job_is_counted AFTER INSERT ON job
+    BEGIN UPDATE job_count SET jobs = jobs + 1 WHERE state = NEW.state; END;
+  CREATE TRIGGER job_is_counted_off AFTER DELETE ON job
+    BEGIN UPDATE job_count SET jobs = jobs - 1 WHERE state = OLD.state; END;
+  CREATE TRIGGER job_is_counted_anew AFTER UPDATE OF state ON job WHEN OLD.state <> NEW.state
+    BEGIN
+      UPDATE job_count SET jobs = jobs - 1 WHERE state = OLD.state;
+      UPDATE job_count SET jobs = jobs + 1 WHERE state = NEW.state;
+    END;
+
+  CREATE TABLE job_kind (fingerprint TEXT PRIMARY KEY, models TEXT NOT NULL) STRICT;
+
+  CREATE TABLE scheduler (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    leader TEXT NOT NULL,
+    lease_until INTEGER NOT NULL,
+    paused INTEGER NOT NULL,
+    next_place INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    finish_at INTEGER
+  ) STRICT;
+  INSERT INTO scheduler VALUES (1, '', 0, 0, 0, 0, NULL);
+
+  CREATE TABLE run_time (
+    id INTEGER PRIMARY KEY,
+    fingerprint TEXT NOT NULL,
+    gpu TEXT NOT NULL,
+    seconds REAL NOT NULL CHECK (seconds > 0),
+    cold INTEGER NOT NULL,
+    at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX run_time_by_kind ON run_time (fingerprint, gpu, at);
+  `,
 ];
