@@ -2,7 +2,6 @@ import { Emitter } from '../core/kernel/event.ts';
 import { late } from '../core/kernel/late.ts';
 import type { Lifetime } from '../core/kernel/lifetime.ts';
 import { registerCommands } from './commands/runCommand.ts';
-import { JobStarter } from './jobs/jobStarter.ts';
 import { recoverOnStart } from './jobs/recoverOnStart.ts';
 import { registerStatusBar } from './statusBar.ts';
 import { registerBackendsView } from './trees/backendsView.ts';
@@ -28,7 +27,10 @@ export function registerUi(services: UiServices, life: Lifetime): void {
       .check('cloud', life.signal)
       .catch((error: unknown) => log.debug(`The pod was not checked: ${String(error)}`));
   };
-  const starter = new JobStarter({ jobs, settings, prepare: () => keys.load() });
+  const starter = late(async () => {
+    const { JobStarter } = await import('./jobs/jobStarter.ts');
+    return new JobStarter({ jobs, settings, prepare: () => keys.load() });
+  });
 
   const { allCommands } = late(() => import('./commands/allCommands.ts'));
   registerCommands(

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { commands, settingPrefix, viewContainer } from '../../contract.ts';
 import { isActive } from '../../core/fleet/podFilter.ts';
+import type { Late } from '../../core/kernel/late.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
 import { costsCommand } from '../costs/costsCommand.ts';
 import type { JobStarter } from '../jobs/jobStarter.ts';
@@ -20,7 +21,7 @@ import { statusMenu } from './statusMenu.ts';
 export interface CommandServices extends UiServices {
   readonly isDemo: boolean;
   readonly hasRunpodKey: () => boolean;
-  readonly starter: JobStarter;
+  readonly starter: Late<JobStarter>;
   readonly layout: PodCommandServices['layout'];
   readonly chooseForJobs: PodCommandServices['chooseForJobs'];
 }

@@ -3,6 +3,7 @@ import { commands } from '../../contract.ts';
 import { defaultWorkflow } from '../../core/generate/defaultWorkflow.ts';
 import type { JobRunner } from '../../core/jobs/jobRunner.ts';
 import { Fault } from '../../core/kernel/fault.ts';
+import type { Late } from '../../core/kernel/late.ts';
 import { newSeed } from '../jobs/jobStarter.ts';
 import type { JobStarter, WantedJob } from '../jobs/jobStarter.ts';
 import { readWorkflow } from '../jobs/readWorkflow.ts';
@@ -11,7 +12,7 @@ import type { Command } from './runCommand.ts';
 
 export interface JobCommandServices {
   readonly jobs: JobRunner;
-  readonly starter: JobStarter;
+  readonly starter: Late<JobStarter>;
 }
 
 const longestLabel = 40;

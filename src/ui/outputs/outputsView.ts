@@ -7,6 +7,7 @@ import { parseWorkflow } from '../../core/comfy/workflow.ts';
 import type { JobRunner } from '../../core/jobs/jobRunner.ts';
 import { Fault, toFault } from '../../core/kernel/fault.ts';
 import type { Event } from '../../core/kernel/event.ts';
+import type { Late } from '../../core/kernel/late.ts';
 import { Lifetime } from '../../core/kernel/lifetime.ts';
 import type { Clock, Log } from '../../core/kernel/ports.ts';
 import type { JobStarter } from '../jobs/jobStarter.ts';
@@ -23,7 +24,7 @@ import type { FoundOutput, OutputScan } from './scanOutputs.ts';
 export interface OutputsServices {
   readonly outputFolder: () => string;
   readonly jobs: JobRunner;
-  readonly starter: JobStarter;
+  readonly starter: Late<JobStarter>;
   readonly isDemo: boolean;
   /** Settings changed, the output folder perhaps. */
   readonly onDidChangeSetup: Event<unknown>;
