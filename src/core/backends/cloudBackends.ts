@@ -86,6 +86,8 @@ export class CloudBackends implements BackendSource {
     const { pods, clock, log, enabled, hasKey, useAll } = this.#options;
     if (!enabled() || !hasKey() || !useAll()) return;
     if (pods.pods.known && clock.now() - pods.pods.at < freshMs) return;
+    // A RunPod that has just not answered would hold up the backends after it, job by job.
+    if (pods.silence(freshMs) !== undefined) return;
     const deadline = withDeadline(signal, refreshTimeoutMs, () => new Fault('timeout', 'RunPod did not answer in 5 s'));
     try {
       await this.#listed(deadline.signal);

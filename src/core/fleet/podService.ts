@@ -348,7 +348,8 @@ export class PodService implements Disposable {
       const why = toFault(error);
       if (!this.#life.signal.aborted) {
         this.#pods = unknown(this.#pods.known ? clock.now() : this.#pods.since, why);
-        this.#lastFailure = { why, at: clock.now() };
+        // A refused key may be another one at the next call.
+        if (why.kind !== 'unauthorized') this.#lastFailure = { why, at: clock.now() };
         this.#changed.fire();
       }
       throw why;
