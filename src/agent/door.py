@@ -15,7 +15,7 @@ from messages import (
 )
 from watch import say
 
-MOST_CONNECTIONS = 512
+MOST_STRANGERS = 256
 FIRST_HEAD_SECONDS = 20
 NEXT_HEAD_SECONDS = 75
 COOKIE = b'__Host-podrelay'
@@ -29,7 +29,8 @@ class Door:
         self.token_hash = token_sha256
         self.comfy_port = comfy_port
         self.watch = watch
-        self.connections = 0
+        # Connections on which nobody has shown the token yet, oldest first.
+        self.strangers = {}
         self.sockets = 0
         self.refused = 0
 
@@ -38,13 +39,16 @@ class Door:
         task = asyncio.ensure_future(self.converse(reader, writer))
         gone = asyncio.ensure_future(writer.wait_closed())
         gone.add_done_callback(lambda done: (done.cancelled() or done.exception(), task.cancel()))
-        self.connections += 1
+        if len(self.strangers) >= MOST_STRANGERS:
+            # They must not keep the owner out: a connection that says nothing gives way to a new one.
+            next(iter(self.strangers)).cancel()
+        self.strangers[task] = True
         try:
             await asyncio.wait({task})
             if not task.cancelled() and task.exception() is not None:
                 report(task.exception())
         finally:
-            self.connections -= 1
+            self.strangers.pop(task, None)
             task.cancel()
             gone.cancel()
             if not writer.transport.is_closing():
@@ -57,8 +61,6 @@ class Door:
         tune(writer.get_extra_info('socket'))
         patience = FIRST_HEAD_SECONDS
         try:
-            if self.connections > MOST_CONNECTIONS:
-                raise Refusal(503, 'Too many connections.')
             more = True
             while more:
                 try:
@@ -87,6 +89,7 @@ class Door:
         if way is None:
             self.refused += 1
             raise Refusal(401, 'This ComfyUI is private. Open it from PodRelay.')
+        self.strangers.pop(asyncio.current_task(), None)
         if way == 'link':
             writer.write(entrance(self.without_token(request.target), token))
             return False

@@ -212,7 +212,11 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
             return undefined;
           }),
       jobsOn: ({ id }) => cloud.jobsOn(id),
-      lastJobAt: ({ id }) => ledger.lastJobAt(cloud.idOf(id)),
+      async lastJobAt({ id, status }) {
+        const jobAt = await ledger.lastJobAt(cloud.idOf(id));
+        const usedAt = status === 'RUNNING' ? await leases.lastUseAt(pods.address(id)) : undefined;
+        return usedAt === undefined ? jobAt : Math.max(usedAt, jobAt ?? 0);
+      },
       isOverBudget: () => budgets.isSpent('cloud'),
       ...(options.overBudgetIdleMs === undefined ? {} : { overBudgetIdleMs: options.overBudgetIdleMs }),
       ...(options.podWatchEveryMs === undefined ? {} : { everyMs: options.podWatchEveryMs }),

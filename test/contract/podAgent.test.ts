@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import http from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { withAgentDoor } from '../../src/sim/runpod/agentDoor.ts';
+import { createSimTime } from '../../src/sim/simTime.ts';
 import { hasPython, pause, serve, startAgent } from './podAgentWorld.ts';
 import type { Agent, Served } from './podAgentWorld.ts';
 
@@ -28,6 +31,10 @@ function ask(base: string, path: string, { method = 'GET', headers = {}, body, a
       answer.on('end', () =>
         resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks) }),
       );
+    });
+    request.on('upgrade', (answer, socket) => {
+      socket.destroy();
+      resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.alloc(0) });
     });
     request.on('error', reject);
     request.end(body);
@@ -138,6 +145,60 @@ describe('the pod agent at the door', function () {
     it('does not tell a WebSocket with the token in its address from any other stranger', async () => {
       const headers = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-key': 'x' };
       assert.equal((await ask(agent.base, `/ws?token=${agent.token}`, { headers })).status, 401);
+    });
+
+    it("is told apart from the simulator's emulation of it by nothing that a caller sees", async () => {
+      const comfy = { handle: (_: unknown, res: ServerResponse) => void res.end('hello'), dispose: () => undefined };
+      const upgrade = (_: unknown, socket: Duplex): void => void socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n');
+      const env = { PODRELAY_TOKEN_SHA256: createHash('sha256').update(agent.token).digest('hex') };
+      const options = { podId: 'p', env, time: createSimTime(1), queueLength: () => 0 };
+      const door = withAgentDoor({ ...comfy, upgrade }, options);
+      const server = http.createServer((req, res) => door.handle(req, res));
+      server.on('upgrade', (req, socket, head) => door.upgrade(req, socket, head));
+      const served = await serve(server);
+      const emulated = `http://127.0.0.1:${served.port}`;
+      const { token, bearer } = agent;
+      const socket = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-key': 'x' };
+      const mine = { cookie: `a=1; __Host-podrelay=${token}; podrelay-p=${token}` };
+      const asks: [string, Ask][] = [];
+      for (const headers of [
+        {},
+        bearer,
+        { authorization: `bearer ${token}` },
+        { authorization: 'Bearer x' },
+        { authorization: token },
+        mine,
+      ]) {
+        for (const path of [
+          '/',
+          '/x?a=1',
+          `/x?token=${token}&a=1`,
+          '/?token=wrong',
+          '/podrelay/state',
+          '/podrelay/x',
+        ]) {
+          for (const site of [{}, { 'sec-fetch-site': 'same-site' }, { 'sec-fetch-site': 'same-origin' }]) {
+            for (const method of ['GET', 'POST']) asks.push([path, { method, headers: { ...headers, ...site } }]);
+          }
+          if (!path.startsWith('/podrelay/')) asks.push([path, { headers: { ...headers, ...socket } }]);
+        }
+        asks.push(['/podrelay/lease', { method: 'POST', headers, body: '{"holder":"w","seconds":9}' }]);
+        asks.push(['/podrelay/lease', { method: 'POST', headers, body: 'not JSON' }]);
+      }
+      try {
+        for (const [path, how] of asks) {
+          const [real, simulated] = await Promise.all([ask(agent.base, path, how), ask(emulated, path, how)]);
+          const what = `${path} ${JSON.stringify(how)}`;
+          assert.equal(simulated.status, real.status, what);
+          assert.equal(simulated.headers['www-authenticate'], real.headers['www-authenticate'], what);
+          const isState = path.startsWith('/podrelay/') && real.status === 200;
+          const keysOf = (body: Buffer): string[] => Object.keys(JSON.parse(body.toString()) as object).sort();
+          if (isState) assert.deepEqual(keysOf(simulated.body), keysOf(real.body));
+          else if (real.status !== 101) assert.equal(simulated.body.toString(), real.body.toString(), what);
+        }
+      } finally {
+        await served.close();
+      }
     });
 
     it('writes neither the token nor a request to the log', async () => {

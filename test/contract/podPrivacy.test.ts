@@ -1,6 +1,6 @@
 // A pod that we deploy is private from its first second: the whole core, over the whole simulator.
 import assert from 'node:assert/strict';
-import { get } from 'node:http';
+import { request } from 'node:http';
 import { Fault } from '../../src/core/kernel/fault.ts';
 import type { DeployRequest } from '../../src/core/fleet/deployPod.ts';
 import { tokenHash } from '../../src/core/fleet/agentToken.ts';
@@ -8,43 +8,44 @@ import type { PodTokens } from '../../src/core/fleet/agentToken.ts';
 import { rankGpus } from '../../src/core/fleet/rankGpus.ts';
 import { defaultWatchdog } from '../../src/core/fleet/watchdog.ts';
 import { job, openWorld, samplerWorkflow } from './world.ts';
-import type { World } from './world.ts';
+import type { World, WorldOptions } from './world.ts';
 
-async function statusAt(address: string, headers: Record<string, string> = {}): Promise<number> {
+function statusAt(address: string, headers: Record<string, string> = {}, method = 'GET'): Promise<number> {
   return new Promise((resolve, reject) => {
-    get(address, { headers }, (reply) => {
-      reply.resume();
-      resolve(reply.statusCode ?? 0);
-    }).on('error', reject);
+    request(address, { headers, method }, (reply) => resolve(reply.resume().statusCode ?? 0))
+      .on('error', reject)
+      .end();
   });
 }
 
 describe('a pod that we deployed', function () {
   this.timeout(30_000);
   let world: World;
-  let request: DeployRequest;
+  let deployed: DeployRequest;
   const wait = { readyTimeoutMs: 20_000, onProgress: () => undefined };
 
-  beforeEach(async () => {
-    world = await openWorld();
+  beforeEach(() => open());
+  afterEach(() => world.close());
+
+  async function open(options: WorldOptions = {}): Promise<void> {
+    world = await openWorld(options);
     const types = await world.core.gpuTypes({ cloud: 'COMMUNITY', count: 1 }, world.signal);
     const needs = { minVramGb: 16, count: 1, maxUsdPerHourMicros: 2_000_000 };
     const { candidates } = rankGpus([{ cloud: 'COMMUNITY', gpus: types }], needs);
-    request = {
+    deployed = {
       candidates,
       image: 'runpod/comfyui:latest',
       containerDiskGb: 30,
       storage: { kind: 'none' },
       watchdog: defaultWatchdog,
     };
-  });
-  afterEach(() => world.close());
+  }
 
   const createBody = (): string =>
     world.sim.runpod.requests.find(({ operation }) => operation === 'createPod')?.body ?? '';
 
   it('runs our jobs, and answers 401 to anyone else', async () => {
-    const { pod, url } = await world.core.pods.deploy(request, wait, world.signal);
+    const { pod, url } = await world.core.pods.deploy(deployed, wait, world.signal);
     assert.equal(await statusAt(`${url}/system_stats`), 401);
     assert.equal(await statusAt(`${url}/system_stats`, { authorization: `Bearer ${world.sim.runpodApiKey}` }), 401);
 
@@ -74,7 +75,7 @@ describe('a pod that we deployed', function () {
         await kept.set(name, token);
       },
     });
-    const { pod } = await world.core.pods.deploy(request, wait, world.signal);
+    const { pod } = await world.core.pods.deploy(deployed, wait, world.signal);
     const token = await podTokens.get(pod.name);
     assert.deepEqual(stored, [pod.name]);
     assert.ok(token !== undefined && !JSON.stringify(world.sim.runpod.state()).includes(token));
@@ -94,12 +95,12 @@ describe('a pod that we deployed', function () {
 
   it('is not asked for when the token cannot be stored', async () => {
     Object.assign(world.podTokens, { set: () => Promise.reject(new Fault('io', 'The secret store is locked')) });
-    await assert.rejects(world.core.pods.deploy(request, wait, world.signal), { kind: 'io' });
+    await assert.rejects(world.core.pods.deploy(deployed, wait, world.signal), { kind: 'io' });
     assert.equal(createBody(), '');
   });
 
   it('is not started from a computer that has no token for it', async () => {
-    const { pod } = await world.core.pods.deploy(request, wait, world.signal);
+    const { pod } = await world.core.pods.deploy(deployed, wait, world.signal);
     await world.core.pods.stop(pod.id, world.signal);
     const elsewhere = await openWorld({ sim: world.sim });
     const started = (): number => world.sim.runpod.requests.filter(({ operation }) => operation === 'startPod').length;
@@ -113,8 +114,27 @@ describe('a pod that we deployed', function () {
     assert.equal(await world.core.pods.ensureReady(pod.id, wait, world.signal), true);
   });
 
+  it('counts as used while somebody works with it in a browser', async () => {
+    await world.close();
+    await open({ timeScale: 1, runpodPresets: { base: 'fast' }, podWatchEveryMs: 40 });
+    const { pod, url } = await world.core.pods.deploy(deployed, wait, world.signal);
+    const authorization = `Bearer ${(await world.podTokens.get(pod.name)) ?? ''}`;
+    world.settings = { ...world.settings, 'cloud.idleMinutes': 600 / 60_000 };
+    const state = (): string | undefined => world.sim.runpod.state().pods[0]?.status;
+    for (let n = 0; n < 20; n++) {
+      await statusAt(`${url}/upload/image`, { authorization }, 'POST');
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    assert.equal(state(), 'RUNNING', world.log.join('\n'));
+    for (const end = Date.now() + 5_000; state() === 'RUNNING' && Date.now() < end;) {
+      assert.notEqual(await statusAt(`${url}/upload/image`, {}, 'POST'), 200, 'a stranger holds no pod');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.equal(state(), 'EXITED', 'nobody used it any more');
+  });
+
   it('gets its token only: another pod and other servers get none', async () => {
-    const { pod } = await world.core.pods.deploy(request, wait, world.signal);
+    const { pod } = await world.core.pods.deploy(deployed, wait, world.signal);
     const token = (await world.podTokens.get(pod.name)) ?? '';
     const { id } = world.sim.runpod.seedPod({ name: 'someone-elses', status: 'RUNNING' });
     world.podId = id;

@@ -44,6 +44,21 @@ export class PodLeases implements Disposable {
     };
   }
 
+  /**
+   * When anyone used the pod at that address last, from a browser or another computer too; ms since the epoch. Undefined
+   * = it has no agent, or that cannot be asked.
+   */
+  async lastUseAt(address: string): Promise<number | undefined> {
+    const { agentAt, clock, log } = this.#options;
+    try {
+      const state = await (await agentAt(address))?.state(this.#life.signal);
+      return state === undefined ? undefined : clock.now() - state.idleSeconds * 1_000;
+    } catch (error) {
+      log.debug(`The agent at ${address} cannot be asked: ${toFault(error).message}`);
+      return undefined;
+    }
+  }
+
   /** What is held then runs out by itself: a window that closes may leave work behind. */
   dispose(): void {
     this.#life.dispose();
@@ -67,7 +82,13 @@ export class PodLeases implements Disposable {
       try {
         await agent.lease(holder, (everyMs / 1_000) * leaseRounds, either);
       } catch (error) {
-        if (!either.aborted) log.debug(`The lease of ${address} was not renewed: ${toFault(error).message}`);
+        const fault = toFault(error);
+        // ComfyUI itself has answered: the image had no Python for the agent (agentFields.ts).
+        if (fault.facts.status === 404 || fault.facts.status === 405) {
+          log.warn(`The pod at ${address} has no agent: its ComfyUI is open to whoever knows that address`);
+          return;
+        }
+        if (!either.aborted) log.debug(`The lease of ${address} was not renewed: ${fault.message}`);
       }
       await clock.sleep(everyMs, either).catch(() => undefined);
     }

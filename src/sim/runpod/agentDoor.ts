@@ -13,6 +13,8 @@ export interface AgentDoorOptions {
 
 const hashVariable = 'PODRELAY_TOKEN_SHA256';
 const longestLeaseMs = 3_600_000;
+const challenge = 'Bearer realm="PodRelay"';
+const closed = 'This ComfyUI is private. Open it from PodRelay.';
 
 /**
  * What PodRelay's pods carry in their start command, as far as callers see it: a pod that was created with the hash of
@@ -81,8 +83,8 @@ export function withAgentDoor(comfy: Mounted, options: AgentDoorOptions): Mounte
     handle: (req, res) => {
       switch (admission(req)) {
         case 'outside':
-          res.setHeader('www-authenticate', 'Bearer realm="PodRelay"');
-          return say(res, 401, 'This ComfyUI is private. Open it from PodRelay.');
+          res.setHeader('www-authenticate', challenge);
+          return say(res, 401, closed);
         case 'link':
           return enter(req, res, cookieName);
         case 'inside':
@@ -96,7 +98,11 @@ export function withAgentDoor(comfy: Mounted, options: AgentDoorOptions): Mounte
     },
     upgrade: (req, socket, head) => {
       if (admission(req) === 'inside') return comfy.upgrade(req, socket, head);
-      socket.end('HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+      const body = `${closed}\n`;
+      socket.end(
+        `HTTP/1.1 401 Unauthorized\r\nwww-authenticate: ${challenge}\r\ncontent-type: text/plain; charset=utf-8\r\n` +
+          `connection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      );
     },
     dispose: () => comfy.dispose(),
   };
