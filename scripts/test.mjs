@@ -19,6 +19,7 @@ const suites = [
   { name: 'lint', check: [eslint, prettier] },
   { name: 'types', check: [tsc('.'), tsc('src/webview')] },
   { name: 'unit', files: 'test/unit', commands: [mocha('test/unit')] },
+  { name: 'simulation', files: 'test/simulation', commands: [mocha('test/simulation', '--timeout', '120000')] },
   { name: 'contract', files: 'test/contract', commands: [mocha('test/contract', '--parallel', '--jobs', '4')] },
   { name: 'host', files: 'test/host', commands: [build, ['test/host/runner/runHostTests.ts']] },
   { name: 'package', files: 'test/package', commands: [mocha('test/package')] },

@@ -12,6 +12,7 @@ import type { MeasuredRun, SpeedBook } from '../../src/core/queue/measurements.t
 import { inStock, keyOf, priceMicros, within } from './market.ts';
 import type { Offer, Weather } from './market.ts';
 import { Random } from './random.ts';
+import { hourMs } from './traces.ts';
 import type { Arrival } from './traces.ts';
 import { VirtualClock } from './virtualClock.ts';
 
@@ -119,6 +120,8 @@ class FleetWorld {
   readonly #violations: string[] = [];
   readonly #reconciler: Reconciler;
   #book: SpeedBook = readRuns([], 0);
+  /** By fingerprint; of this book. */
+  readonly #predicted = new Map<string, Pick<QueuedWork, 'seconds' | 'otherSeconds'>>();
   #emptySinceMs: number | undefined;
   #knewPods = false;
   #lastIdleStop: { atMs: number; gpu: string } | undefined;
@@ -156,6 +159,8 @@ class FleetWorld {
     // To the end of the asked time; beyond it only as long as jobs are left.
     await this.#clock.run(untilMs);
     await this.#clock.run(untilMs * 2, () => this.#jobs.every((job) => job.endedMs !== undefined));
+    // What idles then is stopped within the hour.
+    await this.#clock.run(this.#clock.now() + hourMs);
     this.#reconciler.dispose();
     for (const machine of this.#machines) this.#bill(machine);
     const ours = this.#machines.filter(({ kind }) => kind === 'ours');
@@ -277,6 +282,7 @@ class FleetWorld {
     this.#runs.push({ fingerprint: job.arrival.fingerprint, gpu: machine.offer.gpu, seconds, atMs: nowMs });
     if (this.#runs.length > 300) this.#runs.splice(0, 100);
     this.#book = readRuns(this.#runs, nowMs);
+    this.#predicted.clear();
     this.#runNext(machine);
     this.#pump();
     if (this.#waiting.length === 0 && this.#machines.every(({ bound }) => bound.length === 0))
@@ -361,20 +367,15 @@ class FleetWorld {
   }
 
   #asWork(job: Job): QueuedWork {
-    const seconds = (gpu: string): number => predict(this.#book, job.arrival.fingerprint, gpu).seconds;
-    return {
-      id: job.id,
-      sinceMs: job.sinceMs,
-      seconds: Object.fromEntries(
-        this.#machines
-          .concat()
-          .map(({ offer }) => [offer.gpu, seconds(offer.gpu)] as const)
-          .concat(this.#setup.offers.map(({ gpu }) => [gpu, seconds(gpu)] as const)),
-      ),
-      otherSeconds: seconds('unlisted'),
-      onPods: true,
-      onElsewhere: true,
-    };
+    const { fingerprint } = job.arrival;
+    let predicted = this.#predicted.get(fingerprint);
+    if (predicted === undefined) {
+      const gpus = [...this.#setup.offers, ...this.#machines.map(({ offer }) => offer)].map(({ gpu }) => gpu);
+      const on = (gpu: string): number => predict(this.#book, fingerprint, gpu).seconds;
+      predicted = { seconds: Object.fromEntries(gpus.map((gpu) => [gpu, on(gpu)])), otherSeconds: on('unlisted') };
+      this.#predicted.set(fingerprint, predicted);
+    }
+    return { id: job.id, sinceMs: job.sinceMs, ...predicted, onPods: true, onElsewhere: true };
   }
 
   async #carryOut(change: FleetChange, signal: AbortSignal): Promise<void> {

@@ -1,3 +1,4 @@
+import { podTimeMicros } from '../cost/price.ts';
 import type { QueuedWork } from './fleetScene.ts';
 
 /** A GPU that will take work. */
@@ -6,6 +7,8 @@ export interface Server {
   readonly kind: 'pod' | 'elsewhere';
   /** Until it can begin with the first of the waiting jobs: boot, and the work it has. */
   readonly readyInSeconds: number;
+  /** 0 = free. */
+  readonly usdPerHourMicros: number;
 }
 
 export interface Drain {
@@ -52,4 +55,12 @@ export function drain(waiting: readonly QueuedWork[], servers: readonly Server[]
     mine.work += work.otherSeconds;
   }
   return { seconds: last, taken };
+}
+
+/** Micro-dollars of the work that a drain gives to its servers; without their boots and idle times. */
+export function workMicros(servers: readonly Server[], { taken }: Drain): number {
+  return servers.reduce(
+    (sum, server, index) => sum + podTimeMicros(server.usdPerHourMicros, (taken[index]?.seconds ?? 0) * 1_000),
+    0,
+  );
 }

@@ -1,5 +1,5 @@
 /** Below so many, gaps say nothing of the next one. */
-const fewGaps = 5;
+const fewGaps = 3;
 const newestGaps = 20;
 
 /**

@@ -1,17 +1,31 @@
 import { podTimeMicros, formatUsd, formatUsdPerHour } from '../cost/price.ts';
 import { durationText } from '../queue/dispatch.ts';
-import { drain, secondsOn } from './drain.ts';
+import { drain, secondsOn, workMicros } from './drain.ts';
 import type { Drain, Server, Taken } from './drain.ts';
 import { allLaunches, isBilled } from './fleetScene.ts';
-import type { FleetChange, FleetPod, LaunchCandidate, PlannedAction, Scene } from './fleetScene.ts';
+import type {
+  FleetChange,
+  FleetPod,
+  FleetPolicy,
+  LaunchCandidate,
+  PlannedAction,
+  QueuedWork,
+  Scene,
+} from './fleetScene.ts';
 import { idleSecondsToKeep } from './idleTime.ts';
 
 /** A new pod must take over work worth so many boots: what boot and idle time cost is then earned. */
-const bootsOfWork = { priority: 2, balanced: 2, fastest: 0.5, cheapest: 4 } as const;
+const bootsOfWork = { priority: 0.5, balanced: 0.5, fastest: 0.1, cheapest: 2 } as const;
+/** Of 'cheapest': a pod more is started when it saves an hour or more for a dollar. */
+const cheapestSecondsPerUsd = 10_000;
 /** A shorter saving is none: predictions are no better than that. */
 const deadBand = 0.1;
 /** What was just queued may be the first of many: they are looked at together. */
 const settleSeconds = 5;
+/** A stopped pod has its models on its disk; a new one must be so much better. */
+const stoppedBonus = 0.25;
+/** On an unlisted GPU; the work by which GPUs are compared is at least so much. */
+const sequelSeconds = 900;
 /** More than these are not compared: cheapest by work first. */
 const comparedCandidates = 8;
 
@@ -28,6 +42,7 @@ interface Valued {
   readonly option: Option;
   readonly drained: Drain;
   readonly taken: Taken;
+  /** What it adds to the cost of the queue: boot, idle time, and its work less what that would cost elsewhere. */
   readonly micros: number;
 }
 
@@ -57,15 +72,16 @@ export function planLaunch(scene: Scene, pods: readonly FleetPod[]): PlannedActi
   }
   const servers = serversOf(scene, pods);
   const before = drain(scene.waiting, servers);
-  const valued = options.map((option) => value(option, scene, servers));
+  const valued = options.map((option) => value(option, scene, servers, before));
   const worth = wish.needsWorth ? valued.filter((one) => isWorth(one, before, scene)) : valued;
   if (worth.length === 0)
     return wait(`The queue drains in ${durationText(before.seconds)}: another pod is not worth it`);
   const affordable = worth.filter((one) => isAffordable(one, scene, active));
   if (affordable.length === 0) return wait(`${wish.because}, but the budget has too little left`);
-  // A stopped pod has its models on its disk; a new one begins with nothing.
-  const stopped = affordable.filter(({ option }) => option.pod !== undefined);
-  const ranked = [...(stopped.length > 0 ? stopped : affordable)].sort((a, b) => score(a, scene) - score(b, scene));
+  const outlook = { ...scene, waiting: withSequel(scene.waiting) };
+  const likely = drain(outlook.waiting, servers);
+  const scores = new Map(affordable.map((one) => [one, score(value(one.option, outlook, servers, likely), outlook)]));
+  const ranked = [...affordable].sort((a, b) => (scores.get(a) ?? 0) - (scores.get(b) ?? 0));
   const [first] = ranked;
   if (first === undefined) return wait('Nothing can be launched');
   return toAction(first, ranked, wish.because, before, lost, others.length + 1);
@@ -132,13 +148,24 @@ function wanted(scene: Scene, pods: readonly FleetPod[]): Wish | { not: string; 
 }
 
 function serversOf({ nowMs, elsewhere }: Scene, pods: readonly FleetPod[]): readonly Server[] {
-  const live = pods.filter((pod) => pod.phase === 'ready' || pod.phase === 'booting');
+  // Pods of others count only where the dispatcher uses them: then they are told as `elsewhere`.
+  const live = pods.filter((pod) => pod.ours && (pod.phase === 'ready' || pod.phase === 'booting'));
   return [
     ...live.map((pod): Server => {
       const bootedIn = pod.phase === 'ready' ? 0 : Math.max(5, pod.bootSeconds - (nowMs - pod.sinceMs) / 1_000);
-      return { gpu: pod.gpu, kind: 'pod', readyInSeconds: bootedIn + pod.busySeconds };
+      return {
+        gpu: pod.gpu,
+        kind: 'pod',
+        readyInSeconds: bootedIn + pod.busySeconds,
+        usdPerHourMicros: pod.usdPerHourMicros,
+      };
     }),
-    ...elsewhere.map(({ gpu, busySeconds }): Server => ({ gpu, kind: 'elsewhere', readyInSeconds: busySeconds })),
+    ...elsewhere.map(({ gpu, busySeconds }): Server => ({
+      gpu,
+      kind: 'elsewhere',
+      readyInSeconds: busySeconds,
+      usdPerHourMicros: 0,
+    })),
   ];
 }
 
@@ -183,19 +210,24 @@ function launchable(
   };
 }
 
-function value(option: Option, scene: Scene, servers: readonly Server[]): Valued {
-  const added: Server = { gpu: option.gpu, kind: 'pod', readyInSeconds: option.bootSeconds };
-  const drained = drain(scene.waiting, [...servers, added]);
+function value(option: Option, scene: Scene, servers: readonly Server[], before: Drain): Valued {
+  const { gpu, usdPerHourMicros, bootSeconds } = option;
+  const added: Server = { gpu, kind: 'pod', readyInSeconds: bootSeconds, usdPerHourMicros };
+  const all = [...servers, added];
+  const drained = drain(scene.waiting, all);
   const taken = drained.taken.at(-1) ?? { seconds: 0, work: 0 };
   const idle = idleSecondsToKeep(scene.gapsSeconds, option.bootSeconds, scene.policy.idleSeconds);
-  const micros = podTimeMicros(option.usdPerHourMicros, (option.bootSeconds + taken.seconds + idle) * 1_000);
+  const around = podTimeMicros(usdPerHourMicros, (bootSeconds + idle) * 1_000);
+  const micros = around + workMicros(all, drained) - workMicros(servers, before);
   return { option, drained, taken, micros };
 }
 
-function isWorth({ option, drained, taken }: Valued, before: Drain, { policy }: Scene): boolean {
+function isWorth({ option, drained, taken, micros }: Valued, before: Drain, { policy }: Scene): boolean {
   const { rule, strategy } = policy;
   const target = rule.by === 'drain' ? rule.targetWaitSeconds : 0;
+  const worthSeconds = (secondsPerUsdOf(policy) * micros) / 1e6;
   return (
+    before.seconds - drained.seconds >= worthSeconds &&
     before.seconds > target + option.bootSeconds &&
     taken.seconds >= bootsOfWork[strategy] * option.bootSeconds &&
     drained.seconds <= before.seconds * (1 - deadBand)
@@ -209,21 +241,38 @@ function isAffordable({ option, taken }: Valued, scene: Scene, active: readonly 
   const { least } = scene.policy.idleSeconds;
   const job = Math.max(0, ...scene.waiting.slice(0, 1).map((work) => secondsOn(work, option.gpu)));
   const ownSeconds = option.bootSeconds + Math.max(job, Math.min(taken.seconds, 2 * option.bootSeconds)) + least;
-  const promised = active.reduce(
-    (sum, pod) => sum + podTimeMicros(pod.usdPerHourMicros, (pod.busySeconds + least) * 1_000),
-    0,
-  );
+  // The work that the others have is reserved; their boots and the time until they are stopped are not.
+  const promised = active.reduce((sum, pod) => {
+    const seconds = least + (pod.phase === 'booting' ? pod.bootSeconds : 0);
+    return sum + podTimeMicros(pod.usdPerHourMicros, seconds * 1_000);
+  }, 0);
   return promised + podTimeMicros(option.usdPerHourMicros, ownSeconds * 1_000) <= remainingMicros;
 }
 
+/** The first job of a series is seldom the last: a card that suits one small job alone would be the wrong one. */
+function withSequel(waiting: readonly QueuedWork[]): readonly QueuedWork[] {
+  const known = waiting.reduce((sum, work) => sum + work.otherSeconds, 0);
+  const times = Math.min(100, Math.ceil(sequelSeconds / Math.max(1, known)));
+  return Array.from({ length: times }, () => waiting).flat();
+}
+
 /** Lower is better. */
-function score({ option, drained, taken, micros }: Valued, { policy }: Scene): number {
+function score(valued: Valued, scene: Scene): number {
+  const plain = plainScore(valued, scene);
+  return valued.option.pod === undefined ? plain : plain - Math.abs(plain) * stoppedBonus;
+}
+
+function secondsPerUsdOf({ strategy, secondsPerUsd }: FleetPolicy): number {
+  return strategy === 'fastest' ? 0 : strategy === 'cheapest' ? cheapestSecondsPerUsd : secondsPerUsd;
+}
+
+function plainScore({ option, drained, taken, micros }: Valued, { policy }: Scene): number {
   switch (policy.strategy) {
     case 'fastest':
       return drained.seconds;
-    case 'balanced':
-      return drained.seconds + (policy.secondsPerUsd * micros) / 1e6;
     case 'priority':
+    case 'balanced':
+      return drained.seconds + (secondsPerUsdOf(policy) * micros) / 1e6;
     case 'cheapest':
       // Of the work that it takes over, boot and idle time included.
       return taken.work === 0 ? option.usdPerHourMicros : micros / taken.work;

@@ -38,7 +38,7 @@ export interface ReconcilerOptions {
 
 /** Between two looks while something is under way. */
 const lookMs = 10_000;
-/** While nothing is under way but pods run: idle times are counted in minutes. */
+/** While pods only idle, or work only waits: for a budget, a catalogue that offers more, lower prices. */
 const longestLookMs = 60_000;
 /** However often it is woken. */
 const leastLookMs = 1_000;
@@ -152,7 +152,7 @@ export class Reconciler implements Disposable {
     const active = !pods.known || pods.value.some((pod) => pod.ours && isBilled(pod));
     const wanted = waiting.some((work) => work.onPods) || policy.warmPods > 0 || policy.rule.by === 'fixed';
     if (!wanted && pods.known && !active) return 'rest';
-    const restful = pods.known && waiting.length === 0;
+    const restful = pods.known && (waiting.length === 0 || !active);
     const lookAtMs = nowMs + (restful ? longestLookMs : lookMs);
     return Math.max(nowMs + 1_000, Math.min(lookAtMs, untilMs ?? lookAtMs));
   }
@@ -178,9 +178,16 @@ export class Reconciler implements Disposable {
   }
 
   #succeeded(change: FleetChange, scene: ObservedScene, nowMs: number): void {
-    for (const name of change.do === 'stop' ? [stopKey(change.podId)] : namesOf(change)) this.#failures.delete(name);
-    if (change.do !== 'stop') return;
-    if (change.cause === 'idle') this.#lastIdleStopMs = nowMs;
+    if (change.do !== 'stop') {
+      // A started pod may still come back without a GPU: it has proved nothing before it is idle.
+      if (change.do !== 'start') for (const name of namesOf(change)) this.#failures.delete(name);
+      return;
+    }
+    this.#failures.delete(stopKey(change.podId));
+    if (change.cause === 'idle') {
+      this.#failures.delete(change.podId);
+      this.#lastIdleStopMs = nowMs;
+    }
     if (change.cause !== 'stuck' && change.cause !== 'zeroGpu') return;
     // Neither this machine nor one like it at once again.
     const pod = scene.pods.known ? scene.pods.value.find(({ id }) => id === change.podId) : undefined;
