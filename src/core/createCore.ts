@@ -1,14 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { BackendManager } from './backends/backendManager.ts';
-import { CloudBackends } from './backends/cloudBackends.ts';
-import { createLocalBackend } from './backends/comfyBackend.ts';
+import type { BackendManager } from './backends/backendManager.ts';
 import { Contents } from './backends/contents.ts';
-import { createGeminiBackend } from './backends/geminiBackend.ts';
 import type { ComfyClient, ComfyClientOptions } from './comfy/comfyClient.ts';
 import type { KeyVerdict } from './checkKey.ts';
 import { Budgets } from './cost/budgets.ts';
 import { Ledger } from './cost/ledger.ts';
-import { PodDoors, podAt } from './fleet/agentDoors.ts';
+import { PodDoors } from './fleet/agentDoors.ts';
 import { PodLeases } from './fleet/agentLease.ts';
 import type { PodTokens } from './fleet/agentToken.ts';
 import { PodService } from './fleet/podService.ts';
@@ -27,10 +24,9 @@ import type { Lifetime } from './kernel/lifetime.ts';
 import type { Clock, Log, SecretId, Secrets } from './kernel/ports.ts';
 import { Emitter } from './kernel/event.ts';
 import { KeyRing } from './keyRing.ts';
+import { openBackends } from './openBackends.ts';
 import { isOurs } from './runpod/pod.ts';
-import type { RoutePolicy } from './routing/route.ts';
 import type { RunpodClient } from './runpod/runpodClient.ts';
-import { createServerlessBackend } from './serverless/serverlessBackend.ts';
 import type { Settings } from './settings.ts';
 import type { Database } from './store/database.ts';
 
@@ -223,74 +219,15 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     }),
   );
 
-  const checkpoint = (): string | undefined => options.settings()['workflow.checkpoint'] || undefined;
-  const local = createLocalBackend({
-    clock,
-    log,
-    newId,
-    enabled: () => options.settings()['local.enabled'],
-    client: () => {
-      const { localComfyUrl } = options.addresses;
-      return localComfyUrl === '' ? undefined : comfyAt(localComfyUrl);
+  const { backends, cloud, explain } = openBackends(
+    {
+      ...options,
+      ...{ transport, newId, comfyAt, pods, keys, ledger, contents },
+      endpointIds: options.endpointIds ?? (() => []),
+      geminiTimings: options.geminiTimings,
+      hold: (address) => leases.hold(address),
     },
-    comfyAt,
-    checkpoint,
-  });
-  const cloud: CloudBackends = new CloudBackends({
-    pods,
-    comfyAt,
-    clock,
-    log,
-    newId,
-    enabled: () => options.settings()['cloud.enabled'],
-    podId: options.podId,
-    autoStart: () => options.settings()['cloud.autoStart'],
-    useAll: () => options.settings()['cloud.useAllPods'],
-    podAt: (address) => podAt(options.addresses.podProxyUrl, address),
-    endpointIds: options.endpointIds ?? (() => []),
-    endpoint: (endpointId) =>
-      createServerlessBackend({
-        ...options,
-        ...options.addresses,
-        endpointId,
-        transport,
-        apiKey: () => keys.get('runpodApiKey'),
-        hasKey: () => keys.has('runpodApiKey'),
-        enabled: () => options.settings()['cloud.enabled'],
-        checkpoint,
-        onCharge: (jobId, charge) => {
-          const what = { jobId, backend: `endpoint:${endpointId}`, at: clock.now(), inPodTime: false };
-          return ledger.recordJob({ ...charge, ...what });
-        },
-      }),
-    readyTimeoutMs: () => options.settings()['cloud.readyTimeoutMinutes'] * 60_000,
-    checkpoint,
-    hasKey: () => keys.has('runpodApiKey'),
-    hold: (address) => leases.hold(address),
-  });
-  const gemini = createGeminiBackend({
-    ...options,
-    baseUrl: options.addresses.geminiUrl,
-    transport,
-    apiKey: () => keys.get('geminiApiKey'),
-    hasKey: () => keys.has('geminiApiKey'),
-    onCharge: (jobId, charge) =>
-      ledger.recordJob({ ...charge, jobId, backend: 'gemini', at: clock.now(), inPodTime: false }),
-    ...(options.geminiTimings === undefined ? {} : { timings: options.geminiTimings }),
-  });
-
-  const backends = life.own(
-    new BackendManager({
-      backends: {
-        list: () => [local, ...cloud.list(), gemini],
-        find: (id, address) => cloud.find(id, address),
-        refresh: (signal) => cloud.refresh(signal),
-        onDidChange: cloud.onDidChange,
-      },
-      clock,
-      log,
-      policy: () => policyOf(options.settings()),
-    }),
+    life,
   );
   const leaseMs = options.jobLeaseMs ?? defaultJobLeaseMs;
   const store = late(async () =>
@@ -307,24 +244,11 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
       log,
       outputFolder: options.outputFolder,
       onDone: options.onJobDone,
-      explain: async (fault, { workflow, localOnly }, signal) => {
-        const { withOwners } = await import('./backends/whoHas.ts');
-        const { localComfyUrl } = options.addresses;
-        const places = [
-          ...(localComfyUrl === ''
-            ? []
-            : [{ id: 'local', name: 'the local ComfyUI', address: localComfyUrl, mayAsk: local.ready().ok }]),
-          ...cloud.places().map((place) => ({ ...place, mayAsk: place.mayAsk && !localOnly })),
-        ];
-        const ask = (address: string, classes: readonly string[], at: AbortSignal): Promise<unknown> =>
-          comfyAt(address).objectInfo(classes, at);
-        return withOwners(fault, { workflow, places, contents, ask }, signal);
-      },
+      explain,
       simulated: options.simulated ?? false,
     }),
   );
   const recovery = new JobRecovery({ store, jobs, backends, clock, log });
-  life.own(keys.onDidChange((id) => backends.reset(id === 'runpodApiKey' ? 'cloud' : 'gemini')));
   const podsMayRun = async (): Promise<boolean> => {
     if (ledger.mayOwe || (await podRecords.unconfirmed()).length > 0) return true;
     return (await podRecords.owned()).length > 0;
@@ -349,16 +273,6 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     jobsOn: (podId) => cloud.jobsOn(podId),
     jobs,
     recovery,
-  };
-}
-
-function policyOf(settings: Settings): Omit<RoutePolicy, 'localOnly'> {
-  const forced = settings['routing.forced'];
-  const preferred = settings['routing.preferred'];
-  return {
-    priority: settings['routing.priority'],
-    ...(forced === 'none' ? {} : { forced }),
-    ...(preferred === 'none' ? {} : { preferred }),
   };
 }
 

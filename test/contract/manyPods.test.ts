@@ -132,6 +132,7 @@ describe('several pods', function () {
     });
 
     it('a boot of one is not waited for while another works', async () => {
+      world.sim.runpod.faults.set({ failure: { kind: 'stuckPulling' } });
       world.podId = seed('podrelay-booting', { status: 'PROVISIONING' });
       const outcome = await run();
       assert.equal(outcome.backend, `pod:${a}`);
