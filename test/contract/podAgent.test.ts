@@ -1,7 +1,9 @@
 // The very program that pods get, run by Python on the loopback, in front of servers of ours.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import http from 'node:http';
+import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { withAgentDoor } from '../../src/sim/runpod/agentDoor.ts';
@@ -199,6 +201,24 @@ describe('the pod agent at the door', function () {
       } finally {
         await served.close();
       }
+    });
+
+    it('lets the owner in while hundreds of strangers hold connections open', async () => {
+      const crowd = await Promise.all(
+        Array.from({ length: 400 }, async () => {
+          const socket = net.connect(agent.port, '127.0.0.1');
+          socket.on('error', () => undefined);
+          await once(socket, 'connect');
+          return socket;
+        }),
+      );
+      const startedAt = performance.now();
+      const replies = await Promise.all(
+        Array.from({ length: 20 }, () => ask(agent.base, '/', { headers: agent.bearer })),
+      );
+      assert.deepEqual([...new Set(replies.map(({ status }) => status))], [200]);
+      assert.ok(performance.now() - startedAt < 2_000);
+      for (const socket of crowd) socket.destroy();
     });
 
     it('writes neither the token nor a request to the log', async () => {
