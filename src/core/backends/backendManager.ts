@@ -9,8 +9,13 @@ import { afterFault, afterSuccess, closedBreaker, lookAt } from '../routing/brea
 import type { Breaker } from '../routing/breaker.ts';
 import { isNamed, route } from '../routing/route.ts';
 import type { Candidate, Route, RoutePolicy } from '../routing/route.ts';
+import { AllBackendsFailed, JobFault, isOver, withAttempts } from './attempt.ts';
+import type { Attempt } from './attempt.ts';
 import type { Backend, Health, Tier } from './backend.ts';
 import type { BackendSource } from './backendSource.ts';
+
+export { AllBackendsFailed, JobFault };
+export type { Attempt };
 
 export interface BackendStatus {
   readonly backend: Backend;
@@ -22,42 +27,12 @@ export interface BackendStatus {
   readonly jobs: number;
 }
 
-export interface Attempt {
-  /** Id of the backend. */
-  readonly backend: string;
-  /** As a person knows it. */
-  readonly label: string;
-  readonly outcome: 'done' | 'failed' | 'refused';
-  /** Why it failed or was passed over. */
-  readonly why?: string;
-  readonly faultKind?: Fault['kind'];
-  readonly ms: number;
-}
-
 export interface Execution<T> {
   readonly value: T;
   /** Id of the backend. */
   readonly backend: string;
   readonly ms: number;
   readonly attempts: readonly Attempt[];
-}
-
-/** A job's last fault, with all that was tried. */
-export class JobFault extends Fault {
-  readonly attempts: readonly Attempt[];
-  constructor(attempts: readonly Attempt[], ...fault: ConstructorParameters<typeof Fault>) {
-    super(...fault);
-    this.attempts = attempts;
-  }
-}
-
-/** Every backend failed or was refused; the message names each with its reason. */
-export class AllBackendsFailed extends JobFault {
-  constructor(attempts: readonly Attempt[], last: Fault | undefined) {
-    const reasons = attempts.map((attempt) => `${attempt.label}: ${attempt.why ?? 'unknown'}`).join('; ');
-    const message = `No backend could do it (${reasons})`;
-    super(attempts, last?.kind ?? 'unavailable', message, last?.facts ?? {}, { cause: last });
-  }
 }
 
 export interface BackendManagerOptions {
@@ -185,25 +160,64 @@ export class BackendManager implements Disposable {
       if (decision.failOpen === backend.id) {
         log.warn(`Every backend is out: trying ${backend.id}, whose next check is nearest`);
       }
-      const named = { backend: backend.id, label: this.#nameOf(backend) };
-      const attemptAt = clock.now();
-      entry.jobs += 1;
-      try {
-        const value = await operation(backend, signal);
-        this.#succeeded(entry);
-        attempts.push({ ...named, outcome: 'done', ms: clock.now() - attemptAt });
-        return { value, backend: backend.id, ms: clock.now() - startedAt, attempts };
-      } catch (error) {
-        throwIfAborted(signal);
-        last = toFault(error);
-        const { kind, message: why, facts } = last;
-        this.#failed(entry, last);
-        attempts.push({ ...named, outcome: 'failed', why, faultKind: kind, ms: clock.now() - attemptAt });
-        log.warn(`${backend.id}: ${why}`, { kind, raw: facts.raw });
-        if (!treatments[kind].failover) throw withAttempts(last, attempts);
-      } finally {
-        entry.jobs -= 1;
-      }
+      const outcome = await this.#attempt(entry, operation, attempts, signal);
+      if (outcome.is === 'done')
+        return { value: outcome.value, backend: backend.id, ms: clock.now() - startedAt, attempts };
+      last = outcome.fault;
+      if (!treatments[last.kind].failover) throw withAttempts(last, attempts);
+    }
+  }
+
+  /**
+   * Runs the operation on this backend and no other.
+   * @throws JobFault with the attempt; Fault 'unavailable' when there is no such backend now; 'cancelled'
+   */
+  async executeOn<T>(
+    id: string,
+    operation: (backend: Backend, signal: AbortSignal) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<Execution<T>> {
+    const entry = this.#current().get(id);
+    if (entry === undefined) throw new Fault('unavailable', `${id} is not there any more`, { delivered: 'no' });
+    throwIfAborted(signal);
+    const attempts: Attempt[] = [];
+    const outcome = await this.#attempt(entry, operation, attempts, signal);
+    if (outcome.is === 'done') return { value: outcome.value, backend: id, ms: attempts[0]?.ms ?? 0, attempts };
+    const { kind, message, facts } = outcome.fault;
+    throw new JobFault(attempts, kind, message, facts, { cause: outcome.fault });
+  }
+
+  /** Learns what the backends are beyond this machine; at most seconds. */
+  async refresh(signal: AbortSignal): Promise<void> {
+    await this.#options.backends.refresh(signal);
+  }
+
+  async #attempt<T>(
+    entry: Entry,
+    operation: (backend: Backend, signal: AbortSignal) => Promise<T>,
+    attempts: Attempt[],
+    signal: AbortSignal,
+  ): Promise<{ readonly is: 'done'; readonly value: T } | { readonly is: 'failed'; readonly fault: Fault }> {
+    const { clock, log } = this.#options;
+    const { backend } = entry;
+    const named = { backend: backend.id, label: this.#nameOf(backend) };
+    const startedAt = clock.now();
+    entry.jobs += 1;
+    try {
+      const value = await operation(backend, signal);
+      this.#succeeded(entry);
+      attempts.push({ ...named, outcome: 'done', ms: clock.now() - startedAt });
+      return { is: 'done', value };
+    } catch (error) {
+      throwIfAborted(signal);
+      const fault = toFault(error);
+      const { kind, message: why, facts } = fault;
+      this.#failed(entry, fault);
+      attempts.push({ ...named, outcome: 'failed', why, faultKind: kind, ms: clock.now() - startedAt });
+      log.warn(`${backend.id}: ${why}`, { kind, raw: facts.raw });
+      return { is: 'failed', fault };
+    } finally {
+      entry.jobs -= 1;
     }
   }
 
@@ -362,17 +376,4 @@ interface Entry {
   check: Promise<Health> | undefined;
   /** Jobs of this window that it has now. */
   jobs: number;
-}
-
-/** It was tried or passed over for this job. */
-function isOver(id: string, attempts: readonly Attempt[]): boolean {
-  return attempts.some(({ backend }) => backend === id);
-}
-
-/** The job's own fault keeps its kind and facts, and learns what was tried before. */
-function withAttempts(fault: Fault, attempts: readonly Attempt[]): JobFault {
-  const earlier = attempts.slice(0, -1).map((attempt) => `${attempt.label}: ${attempt.why ?? attempt.outcome}`);
-  const where = attempts.at(-1)?.label ?? '';
-  const before = earlier.length === 0 ? '' : ` (before: ${earlier.join('; ')})`;
-  return new JobFault(attempts, fault.kind, `${where}: ${fault.message}${before}`, fault.facts, { cause: fault });
 }
