@@ -50,6 +50,7 @@ function scene(pods: readonly Pod[], nowMs: number): Parameters<typeof podRows>[
     lastSeen: { pods, at: nowMs },
     hasKey: true,
     configured: pods[0]?.id,
+    useAll: true,
     spent: undefined,
     filter: [],
     groupBy: 'none',

@@ -57,6 +57,7 @@ function scene(pods: readonly Pod[], change: Partial<PodScene> = {}): PodScene {
     lastSeen: { pods, at: nowMs },
     hasKey: true,
     configured: undefined,
+    useAll: true,
     spent: undefined,
     filter: [],
     groupBy: 'none',
@@ -121,6 +122,7 @@ describe('pod rows', () => {
         ['Disks', '30 GB container · 60 GB volume'],
         ['Port 8188', 'ComfyUI · https://abc123-8188.proxy.test'],
         ['Port 22', 'TCP'],
+        ['Jobs', 'run here too, while it runs'],
         ['Pod id', 'abc123'],
         ['Deployed by', 'PodRelay'],
       ],
@@ -151,6 +153,10 @@ describe('pod rows', () => {
     assert.equal(chosen.mark?.badge, '★');
     assert.match(chosen.spoken ?? '', /Runs jobs$/);
     assert.ok(details(pod(), { configured: 'abc123' }).has('Jobs'));
+    assert.equal(details(pod()).get('Jobs'), 'run here too, while it runs');
+    assert.ok(!details(pod(), { useAll: false }).has('Jobs'));
+    assert.ok(!details(pod({ status: 'EXITED' })).has('Jobs'));
+    assert.ok(!details(pod(foreign)).has('Jobs'));
   });
 
   it('shows state by shape as well as by colour, unknown ones too', () => {

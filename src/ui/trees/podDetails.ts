@@ -7,7 +7,7 @@ import { comfyPort } from '../../core/fleet/proxyAddress.ts';
 import { gpuUtilizationPercent, isOurs, isZeroGpu } from '../../core/runpod/pod.ts';
 import type { Pod } from '../../core/runpod/pod.ts';
 import type { PodScene } from './podScene.ts';
-import { podStatusName, readPort, upMs, upText } from './podText.ts';
+import { isRunningComfy, podStatusName, readPort, upMs, upText } from './podText.ts';
 import { dotted } from './row.ts';
 import type { Row } from './row.ts';
 
@@ -40,12 +40,15 @@ export function podDetails(pod: Pod, scene: PodScene): readonly Row[] {
     row('image', 'Image', pod.image === '' ? unknownText : pod.image, 'package'),
     row('disk', 'Disks', diskText(pod), 'database'),
     ...pod.ports.map((port) => portRow(pod, port, scene)),
-    ...(pod.id === scene.configured
-      ? [row('jobs', 'Jobs', 'run here when the local ComfyUI cannot', 'star-full')]
-      : []),
+    ...jobsText(pod, scene).map((text) => row('jobs', 'Jobs', text, 'star-full')),
     row('id', 'Pod id', pod.id, 'symbol-key'),
     row('maker', 'Deployed by', isOurs(pod) ? 'PodRelay' : 'someone else', 'account'),
   ];
+}
+
+function jobsText(pod: Pod, { configured, useAll }: PodScene): readonly string[] {
+  if (pod.id === configured) return ['run here when the local ComfyUI cannot'];
+  return useAll && isOurs(pod) && isRunningComfy(pod) ? ['run here too, while it runs'] : [];
 }
 
 function statusText(pod: Pod): string {

@@ -11,6 +11,8 @@ export interface PodScene {
   readonly hasKey: boolean;
   /** The pod that runs jobs; undefined = none is configured. */
   readonly configured: string | undefined;
+  /** Other pods of ours get jobs too, while they run. */
+  readonly useAll: boolean;
   /** By pod id; undefined = nothing is known of costs. */
   readonly spent: ReadonlyMap<string, Spend> | undefined;
   /** Empty = every status. */

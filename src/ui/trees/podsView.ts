@@ -3,6 +3,7 @@ import type { PodService } from '../../core/fleet/podService.ts';
 import type { Event } from '../../core/kernel/event.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
 import type { Clock, Log } from '../../core/kernel/ports.ts';
+import type { Settings } from '../../core/settings.ts';
 import type { Spending } from '../moneySnapshot.ts';
 import { setContext } from '../setContext.ts';
 import type { PodLayout } from './podLayout.ts';
@@ -17,6 +18,7 @@ export interface PodsViewServices {
   readonly hasRunpodKey: () => boolean;
   /** The pod that runs jobs; undefined = none is configured. */
   readonly podId: () => string | undefined;
+  readonly settings: () => Settings;
   /** Settings, keys or addresses changed. */
   readonly onDidChangeSetup: Event<unknown>;
   readonly onDidChangeKeys: Event<unknown>;
@@ -74,13 +76,14 @@ export function registerPodsView(services: PodsViewServices, life: Lifetime): vo
   describe();
 }
 
-function podScene({ pods, ledger, layout, hasRunpodKey, podId, clock }: PodsViewServices): PodScene {
+function podScene({ pods, ledger, layout, hasRunpodKey, podId, settings, clock }: PodsViewServices): PodScene {
   const spending = ledger?.spending;
   return {
     pods: pods.pods,
     lastSeen: pods.lastSeen,
     hasKey: hasRunpodKey(),
     configured: podId(),
+    useAll: settings()['cloud.useAllPods'],
     spent: spending?.known === true ? spending.value.pods : undefined,
     filter: layout.filter,
     groupBy: layout.groupBy,
