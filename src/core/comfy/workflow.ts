@@ -100,7 +100,7 @@ interface ExactJson {
 }
 
 /** JSON.parse that keeps integers which a double cannot hold: `JSON.stringify` writes them back digit by digit. */
-function parseExactly(text: string): unknown {
+export function parseExactly(text: string): unknown {
   const exact = JSON as unknown as ExactJson;
   return exact.parse(text, (_key, value, { source }) =>
     typeof value === 'number' && source !== undefined && /^-?\d+$/.test(source) && !Number.isSafeInteger(value)
