@@ -135,6 +135,10 @@ describe('Backend manager', () => {
   it('use preferred backend if set and healthy', async () => {
     set({ 'routing.preferred': 'cloud' });
     assert.equal(await selectAfterChecks(), 'cloud');
+    const running = world.podId;
+    world.podId = world.sim.runpod.seedPod({ name: 'q', status: 'EXITED' }).id;
+    assert.equal(await selectAfterChecks(), 'local', 'a stopped pod is not healthy');
+    world.podId = running;
     breakCloud();
     assert.equal(await selectAfterChecks(), 'local');
   });

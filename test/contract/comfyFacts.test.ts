@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { probeComfy } from '../../src/core/backends/comfyBackend.ts';
 import { parseWorkflow } from '../../src/core/comfy/workflow.ts';
+import type { PromptProgress } from '../../src/core/comfy/runPrompt.ts';
 import type { Workflow } from '../../src/core/comfy/workflow.ts';
 import { systemClock } from '../../src/core/kernel/clock.ts';
 import { Fault } from '../../src/core/kernel/fault.ts';
@@ -17,7 +18,7 @@ import type { Running } from './simComfyHarness.ts';
 const profiles: readonly ComfyProfile[] = ['0.3.64', '0.8.0', '0.33.0'];
 
 /** Some 50 steps of 20 ms in real time. */
-function slowGraph(steps = 50, seed = 1): Workflow {
+function slowGraph(steps = 50, seed = 1): Record<string, { class_type: string; inputs: Record<string, unknown> }> {
   return {
     '1': { class_type: 'EmptyImage', inputs: { width: 16, height: 16, batch_size: 1, color: seed } },
     '2': { class_type: 'SimSleep', inputs: { image: ['1', 0], steps, delay: 1, preview: false, seed } },
@@ -105,6 +106,27 @@ for (const profile of profiles) {
         await cut.close();
         await wire.close();
       }
+    });
+
+    it("fact 5: a stranger's prompt without a client is told to all sockets, and not taken for ours", async () => {
+      const strange = slowGraph(40, 99);
+      strange['2']!.inputs.preview = true;
+      await postJson(run.base, '/prompt', { prompt: strange });
+      const seen: PromptProgress[] = [];
+      let begun = false;
+      const promptId = randomUUID();
+      const { files } = await world.run(slowGraph(2, 3), {
+        promptId,
+        onProgress: (at) => {
+          const { running, history } = run.sim.state();
+          begun ||= running === promptId || history.includes(promptId);
+          if (!begun) seen.push(at);
+        },
+      });
+      assert.equal(files.length, 1);
+      assert.ok(seen.length >= 2);
+      assert.deepEqual([...new Set(seen.map(({ phase }) => phase))], ['sent', 'queued']);
+      assert.ok(seen.every(({ preview, fraction }) => preview === undefined && fraction === undefined));
     });
 
     it('fact 6: 200 with node_errors drops a branch without a word, which is told as a failure', async () => {
