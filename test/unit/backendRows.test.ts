@@ -181,8 +181,9 @@ describe('backend rows', () => {
       const rows = backendRows(scene([status('local'), unset, two[1]!]));
       assert.deepEqual(
         rows.map(({ label }) => label),
-        ['The local', 'RunPod pod podrelay-b'],
+        ['The local', 'RunPod pod'],
       );
+      assert.equal(rows[1]?.children?.[0]?.description, 'podrelay-b');
     });
 
     it('tell menus which rows are a tier, and what is chosen', () => {

@@ -99,8 +99,8 @@ export interface Backend {
   readonly tier: Tier;
   /** For a person: 'RunPod pod podrelay-x'. */
   readonly label: string;
-  /** Within its tier: 'podrelay-x'. Absent = there is but one such. */
-  readonly name?: string;
+  /** Within its tier: 'podrelay-x'. Absent = there is but one such, or it is not known. */
+  readonly name?: string | undefined;
   readonly billing: Billing;
   /** Jobs that it holds at once at best: more than one, so that its GPU does not wait for a download. */
   readonly depth: number;

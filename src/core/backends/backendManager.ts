@@ -355,7 +355,8 @@ export class BackendManager implements Disposable {
   #succeeded(entry: Entry): void {
     entry.breaker = afterSuccess();
     const { health } = entry;
-    if (health.known && health.value.state === 'unhealthy') entry.health = unknown(this.#options.clock.now());
+    const isOutdated = health.known && ['stopped', 'starting', 'unhealthy'].includes(health.value.state);
+    if (isOutdated) this.#seen(entry, { state: 'healthy', why: 'It has just done a job' });
     this.#changed.fire(entry.backend.id);
   }
 

@@ -84,7 +84,7 @@ export function createPodBackend(options: PodBackendOptions): Backend {
       return name === undefined ? 'RunPod pod' : `RunPod pod ${name}`;
     },
     get name() {
-      return lastSeen()?.name ?? options.podId() ?? 'No pod';
+      return lastSeen()?.name ?? options.podId();
     },
     ...(options.alias === undefined ? {} : { alias: options.alias }),
     standing: () => standingOf(pods, lastSeen()),

@@ -94,6 +94,11 @@ function named({ id, tier, alias }: Backend): Parameters<typeof isNamed>[0] {
   return { id, tier, alias: alias?.() };
 }
 
+/** 'RunPod pod' of 'RunPod pod podrelay-x': the only one of a tier needs no name in a narrow row. */
+function kindOf({ label, name }: Backend): string {
+  return name !== undefined && label.endsWith(` ${name}`) ? label.slice(0, -name.length - 1) : label;
+}
+
 /** What a person's choice of this backend is called, and not of its tier. */
 export function ownName(backend: Backend, isMember: boolean): string {
   return isMember ? (backend.alias?.() ?? backend.id) : backend.id;
@@ -117,7 +122,7 @@ function backendRow(status: BackendStatus, scene: BackendScene, isMember = false
   const description = dotted(roleOf(backend, own, scene), summary(status, state));
   return {
     id: `backend:${backend.id}`,
-    label: (isMember ? backend.name : undefined) ?? backend.label,
+    label: isMember ? (backend.name ?? backend.label) : kindOf(backend),
     description,
     icon: icons[state],
     tooltip: tooltip(status, state, scene),
@@ -179,6 +184,7 @@ function detailRows(status: BackendStatus, state: BackendState, scene: BackendSc
       : { id: `backend:${backend.id}:${name}`, label, description, icon: { id: icon } };
   const seen = health.known && ready.ok ? health.value : undefined;
   const rows = [
+    row('name', 'Name', backend.name, 'tag'),
     row('state', 'State', stateName(state), 'pulse'),
     row('why', 'Why', ready.ok ? seen?.why : ready.why, 'info'),
     row(
