@@ -198,9 +198,12 @@ class Door:
         pumps = [asyncio.ensure_future(pump(caller[0], comfy[1])), asyncio.ensure_future(pump(comfy[0], caller[1]))]
         self.sockets += 1
         try:
-            _, left = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-            # Time for the other side's part of the farewell.
-            await asyncio.wait(pumps, timeout=LINGER_SECONDS)
+            done, _ = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            if any(one.exception() is not None for one in done):
+                caller[1].transport.abort()
+            else:
+                # Time for the other side's part of the farewell.
+                await asyncio.wait(pumps, timeout=LINGER_SECONDS)
         finally:
             self.sockets -= 1
             for one in pumps:
