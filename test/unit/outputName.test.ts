@@ -115,6 +115,15 @@ describe('names of outputs', () => {
     );
   });
 
+  it('knows every character that a normalising file system makes dots of', () => {
+    for (let code = 0x80; code <= 0x10ffff; code++) {
+      const character = String.fromCodePoint(code);
+      if (!character.isWellFormed() || !/^\.|[/\\]/u.test(character.normalize('NFKC'))) continue;
+      const name = sanitizeName(`${character}${character}evil.png`).normalize('NFKC');
+      assert.doesNotMatch(name, /^\.|[/\\]/u, `U+${code.toString(16)}`);
+    }
+  });
+
   it('changes nothing when applied twice', () => {
     fc.assert(
       fc.property(hostileName, (sent) => {

@@ -15,7 +15,7 @@ const invisible = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorab
 /** What Windows forbids (':' also opens an NTFS stream), its full-width twins, and signs that normalise to 'a/c'. */
 const forbidden = /[<>:"|?*\u2100\u2101\u2105\u2106\uFF1A\uFF1C\uFF1E\uFF02\uFF5C\uFF1F\uFF0A]/gu;
 /** Dots in other clothes: compatibility normalisation makes '.' of them. */
-const dotTwins = /[\u2024\u2025\u2026\uFE52\uFF0E]/gu;
+const dotTwins = /[\u2024\u2025\u2026\uFE19\uFE30\uFE52\uFF0E]/gu;
 /** Windows docs, 'Naming Files': reserved with any extension and in any case. Superscript digits count. */
 const deviceName = /^(?:con|prn|aux|nul|conin\$|conout\$|clock\$|(?:com|lpt)[0-9¹²³])$/iu;
 /** Suffixes that mean something to us: a server must not make a file that we read as our own. */
