@@ -8,6 +8,7 @@ import { fileSaved } from './fileSaved.ts';
 import { malformedReplies } from './malformedReplies.ts';
 import { isMet, table } from './measurement.ts';
 import type { Measurement } from './measurement.ts';
+import { money } from './money.ts';
 import { podTree } from './podTree.ts';
 import { reloadsAtRandom } from './reloads.ts';
 import { routing } from './routing.ts';
@@ -23,6 +24,7 @@ const benches = [
   bigDownload,
   malformedReplies,
   reloadsAtRandom,
+  money,
   activation,
 ];
 

@@ -4,6 +4,7 @@ import { Contents } from './backends/contents.ts';
 import type { ComfyClient, ComfyClientOptions } from './comfy/comfyClient.ts';
 import type { KeyVerdict } from './checkKey.ts';
 import { Budgets } from './cost/budgets.ts';
+import type { BillComparison } from './cost/compareBill.ts';
 import { Ledger } from './cost/ledger.ts';
 import { PodDoors } from './fleet/agentDoors.ts';
 import { PodLeases } from './fleet/agentLease.ts';
@@ -87,6 +88,8 @@ export interface Core {
   readonly podWatch: PodWatch;
   readonly ledger: Ledger;
   readonly budgets: Budgets;
+  /** RunPod's bill of so many days, today included, beside the ledger. */
+  compareBill(days: number, signal: AbortSignal): Promise<BillComparison>;
   /** A look at the account is due: pods of ours exist, may exist or were running when last seen. Asks nobody. */
   podsMayRun(): Promise<boolean>;
   readonly database: Database;
@@ -267,6 +270,8 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     podWatch,
     ledger,
     budgets,
+    compareBill: async (days, signal) =>
+      (await import('./cost/readBill.ts')).readBill({ runpod, ledger }, days, signal),
     podsMayRun,
     database,
     backends,

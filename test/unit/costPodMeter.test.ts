@@ -72,6 +72,41 @@ describe('the meter of a pod', () => {
     assert.equal(measured, 180);
   });
 
+  it('keeps the boot apart, up to the first answer of ComfyUI', () => {
+    const booting = running({ status: 'PROVISIONING', startedAtMs: undefined, createdAtMs: t0 });
+    const up = running({ createdAtMs: t0, startedAtMs: t0 + minute });
+    const { entries, measured } = walk([
+      [t0 + 1_000, booting],
+      [t0 + minute, { ...up, answered: false }],
+      [t0 + 2 * minute, { ...up, answered: false }],
+      [t0 + 3 * minute, { ...up, answered: true }],
+      [t0 + 4 * minute, { ...up, answered: false }],
+      [t0 + 5 * minute, exited({ stoppedAtMs: t0 + 5 * minute })],
+    ]);
+    assert.equal(measured, 300);
+    assert.deepEqual(
+      entries.map(({ part, fromMs, toMs }) => [part ?? 'run', (fromMs - t0) / minute, (toMs - t0) / minute]),
+      [
+        ['boot', 0, 3],
+        ['run', 3, 5],
+      ],
+    );
+  });
+
+  it('takes a pod for ready that nobody asks, and one that never answers for booting half an hour at most', () => {
+    assert.equal(walk([[t0, running({ answered: undefined })]]).meter?.inBoot, false);
+    const { entries } = walk([
+      [t0, running({ answered: false })],
+      [t0 + 20 * minute, running({ answered: false })],
+      [t0 + 40 * minute, running({ answered: false })],
+      [t0 + 50 * minute, exited({ stoppedAtMs: t0 + 50 * minute })],
+    ]);
+    assert.deepEqual(
+      entries.map(({ part }) => part ?? 'run'),
+      ['boot', 'run'],
+    );
+  });
+
   it('estimates the boot of a pod that it first sees running', () => {
     const first = walk([[t0 + hour, running({ createdAtMs: t0 - 100_000 })]]);
     assert.deepEqual([first.measured, first.estimated], [3600, 100]);
@@ -207,7 +242,8 @@ describe('the meter of a pod', () => {
         let firstMs = Number.POSITIVE_INFINITY;
         let lastMs = 0;
         const sights = looks.map((look) => {
-          atMs += look.afterMs;
+          // Further back is a clock that was wrong: counting starts again by it, see above.
+          atMs = Math.max(atMs + look.afterMs, lastMs - 10 * minute);
           const startedAtMs = look.startedAgoMs === undefined ? undefined : atMs - look.startedAgoMs;
           firstMs = Math.min(firstMs, atMs, startedAtMs ?? atMs);
           lastMs = Math.max(lastMs, atMs);

@@ -5,8 +5,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import * as z from 'zod/mini';
-import { Ledger, startOfDay, startOfMonth, sumSince } from '../../src/core/cost/ledger.ts';
+import { Ledger, sumSince } from '../../src/core/cost/ledger.ts';
 import type { Spending } from '../../src/core/cost/ledger.ts';
+import { startOfDay, startOfMonth } from '../../src/core/cost/periods.ts';
 import type { PodSight } from '../../src/core/cost/podMeter.ts';
 import { systemClock } from '../../src/core/kernel/clock.ts';
 import { Fault } from '../../src/core/kernel/fault.ts';
@@ -144,6 +145,33 @@ describe('the ledger', () => {
     }
     assert.deepEqual(await ledger.measuredMicros('gemini', 3), [3, 2]);
     assert.deepEqual(await ledger.measuredMicros('cloud', 3), []);
+  });
+
+  it('comes to the same sums by reading only what is new as by reading all', async function () {
+    this.timeout(30_000);
+    const [ledger, other] = [open(), open()];
+    const random = (n: number): number => (n * 7919) % 1_000;
+    for (let n = 1; n <= 60; n += 1) {
+      nowMs += random(n) * minute;
+      const writer = n % 3 === 0 ? other : ledger;
+      const basis = n % 4 === 0 ? 'estimated' : 'measured';
+      if (n % 2 === 0) await writer.recordJob({ ...job, jobId: `job${n}`, micros: random(n), basis, at: nowMs });
+      else await writer.observePods(random(n) < 700 ? [running({ startedAtMs: nowMs - minute })] : [], nowMs);
+      await ledger.refresh();
+      const { entries, open: owed, ...from } = await ledger.statement();
+      const all = [...entries, ...owed];
+      const { session, day, month } = spending(ledger);
+      for (const [found, fromMs] of [
+        [session, from.sessionFromMs],
+        [day, from.dayFromMs],
+        [month, from.monthFromMs],
+      ] as const) {
+        const wanted = sumSince(all, fromMs);
+        assert.ok(Math.abs(found.micros - wanted.micros) <= 1, `${n}: ${found.micros} for ${wanted.micros}`);
+        assert.ok(Math.abs(found.estimatedMicros - wanted.estimatedMicros) <= 1);
+      }
+    }
+    assert.ok(spending(ledger).month.micros > 0);
   });
 
   it('shows how much of a sum is an estimate', async () => {

@@ -2,12 +2,12 @@ import { tiers } from '../backends/backend.ts';
 import type { Tier } from '../backends/backend.ts';
 import { Fault } from '../kernel/fault.ts';
 import type { Settings } from '../settings.ts';
+import type { Period } from './periods.ts';
 import { formatUsd } from './price.ts';
 
 export const budgetNames = ['session', 'day', 'month', 'cloud', 'gemini'] as const;
 /** Of all backends in that time; or of one tier in a month. */
 export type BudgetName = (typeof budgetNames)[number];
-export type Period = 'session' | 'day' | 'month';
 
 /** Micro-dollars. */
 export type ByTier = Readonly<Record<Tier, number>>;

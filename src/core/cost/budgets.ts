@@ -12,7 +12,8 @@ import type { Reservation, ReservationStore } from '../store/reservationStore.ts
 import { concerns, forbidding, leftMicros, limitsOf, markOf, noticeMarks, overBudget } from './budget.ts';
 import { periodOf, spentShare, usesOf } from './budget.ts';
 import type { BudgetName, BudgetSettings, BudgetUse, NoticeMark } from './budget.ts';
-import type { Ledger, Periods } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
+import type { Periods } from './periods.ts';
 import { podTimeMicros } from './price.ts';
 
 export interface BudgetsOptions {

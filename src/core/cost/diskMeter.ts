@@ -1,4 +1,5 @@
 import type { DiskMeter, LedgerEntry } from '../store/ledgerStore.ts';
+import { isBilled } from './podMeter.ts';
 import type { PodSight } from './podMeter.ts';
 import { podTimeMicros } from './price.ts';
 
@@ -40,9 +41,18 @@ export function stepDisk(
   if (sight !== undefined && rate === meter.microsPerHour) {
     return { meter: { ...meter, name: sight.name, untilMs: nowMs }, entries: [] };
   }
-  const toMs = sight === undefined ? Math.min(nowMs, meter.untilMs + longestUnseenMs) : nowMs;
-  const next = { ...meter, name: sight?.name ?? meter.name, microsPerHour: rate, segmentFromMs: nowMs, untilMs: nowMs };
-  return { meter: next, entries: closed({ ...meter, untilMs: toMs }) };
+  const toMs = changedAt(meter, sight, nowMs);
+  const next = { podId: meter.podId, name: sight?.name ?? meter.name, microsPerHour: rate, untilMs: nowMs };
+  const segmentFromMs = sight === undefined ? nowMs : toMs;
+  return { meter: { ...next, segmentFromMs }, entries: closed({ ...meter, untilMs: toMs }) };
+}
+
+/** When the price became another: told by the pod's start, else by the time after which it stops itself. */
+function changedAt({ untilMs }: DiskMeter, sight: PodSight | undefined, nowMs: number): number {
+  if (sight === undefined) return Math.min(nowMs, untilMs + longestUnseenMs);
+  const { startedAtMs, stoppedAtMs, idleStopMs = nowMs - untilMs } = sight;
+  const at = isBilled(sight) ? (startedAtMs ?? nowMs) : (stoppedAtMs ?? untilMs + idleStopMs);
+  return at >= untilMs && at <= nowMs ? at : nowMs;
 }
 
 /** What the disks cost up to now and is not an entry yet; undefined when that is nothing. */

@@ -4,8 +4,10 @@ import { toFault } from '../kernel/fault.ts';
 import { known, unknown } from '../kernel/observed.ts';
 import type { Observed } from '../kernel/observed.ts';
 import type { Clock } from '../kernel/ports.ts';
-import type { CostBasis, LedgerEntry, LedgerStore, Metering, Meters } from '../store/ledgerStore.ts';
+import type { CostBasis, LedgerEntry, LedgerStore, LedgerView, Metering, Meters } from '../store/ledgerStore.ts';
 import { openDiskEntry, stepDisk } from './diskMeter.ts';
+import { startOfDay, startOfMonth } from './periods.ts';
+import type { Period, Periods } from './periods.ts';
 import { isBilled, openEntry, stepMeter } from './podMeter.ts';
 import type { PodSight } from './podMeter.ts';
 
@@ -25,14 +27,6 @@ export interface Spending {
   readonly month: Spend;
   /** By pod id: all that this pod has cost so far, as far as it was observed; of pods that the account still has. */
   readonly pods: ReadonlyMap<string, Spend>;
-}
-
-/** Where the sums of this moment begin; ms since the epoch. */
-export interface Periods {
-  readonly sessionFromMs: number;
-  readonly dayFromMs: number;
-  readonly monthFromMs: number;
-  readonly nowMs: number;
 }
 
 /** What a report of costs is made of. Times are ms since the epoch. */
@@ -111,18 +105,19 @@ export class Ledger implements Disposable {
 
   /** Reads the sums again: at the first need, and when another window may have written. */
   async refresh(): Promise<void> {
-    const { sessionFromMs, dayFromMs, monthFromMs, nowMs } = this.periods();
+    const periods = this.periods();
+    const { sessionFromMs, dayFromMs, monthFromMs, nowMs } = periods;
     try {
-      const { counted, ofPods, meters } = await this.#store.view(Math.min(monthFromMs, sessionFromMs));
+      const { groups, ofPods, meters } = await this.#store.view(periods);
       const open = openEntries(meters, nowMs);
       this.#mayOwe = open.some(({ part }) => part !== 'disk');
-      const spends = [...counted, ...open];
+      const since = (period: Period, fromMs: number): Spend => added(groupSum(groups, period), sumSince(open, fromMs));
       this.#spending = known(
         {
-          session: sumSince(spends, sessionFromMs),
-          day: sumSince(spends, dayFromMs),
-          month: sumSince(spends, monthFromMs),
-          pods: spendByPod([...ofPods, ...open]),
+          session: since('session', sessionFromMs),
+          day: since('day', dayFromMs),
+          month: since('month', monthFromMs),
+          pods: spendByPod(ofPods, open),
         },
         nowMs,
       );
@@ -220,18 +215,19 @@ export function sumSince(entries: readonly LedgerEntry[], fromMs: number): Spend
   return { micros: Math.round(micros), estimatedMicros: Math.round(estimatedMicros) };
 }
 
-function spendByPod(entries: readonly LedgerEntry[]): ReadonlyMap<string, Spend> {
-  const byPod = Map.groupBy(entries, (entry) => entry.subject);
-  return new Map([...byPod].map(([podId, own]) => [podId, sumSince(own, 0)]));
+function groupSum(groups: LedgerView['groups'], period: Period): Spend {
+  const total = (some: LedgerView['groups']): number => Math.round(some.reduce((sum, one) => sum + one[period], 0));
+  return { micros: total(groups), estimatedMicros: total(groups.filter(({ basis }) => basis === 'estimated')) };
 }
 
-/** Local midnight, also on the days when the clocks change; of so many days later. */
-export function startOfDay(nowMs: number, days = 0): number {
-  const now = new Date(nowMs);
-  return new Date(now.getFullYear(), now.getMonth(), now.getDate() + days).getTime();
+function added(one: Spend, other: Spend): Spend {
+  return { micros: one.micros + other.micros, estimatedMicros: one.estimatedMicros + other.estimatedMicros };
 }
 
-export function startOfMonth(nowMs: number): number {
-  const now = new Date(nowMs);
-  return new Date(now.getFullYear(), now.getMonth(), 1).getTime();
+function spendByPod(closed: LedgerView['ofPods'], open: readonly LedgerEntry[]): ReadonlyMap<string, Spend> {
+  const sums = new Map(closed);
+  for (const entry of open) {
+    sums.set(entry.subject, added(sums.get(entry.subject) ?? { micros: 0, estimatedMicros: 0 }, sumSince([entry], 0)));
+  }
+  return sums;
 }

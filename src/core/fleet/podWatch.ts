@@ -181,7 +181,8 @@ export class PodWatch implements Disposable {
   }
 }
 
-function sightOf(pod: Pod, idleStopMs: number, answered: boolean): PodSight {
+/** What the ledger counts by. */
+export function sightOf(pod: Pod, idleStopMs: number, answered: boolean): PodSight {
   const { id, name, status, usdPerHourMicros, createdAtMs, startedAtMs } = pod;
   const ofOurs = isOurs(pod) ? { idleStopMs, answered } : {};
   const disks = { diskMicrosPerHour: diskMicrosPerHour(pod) };

@@ -1,5 +1,8 @@
 import * as z from 'zod/mini';
+import type { Periods } from '../cost/periods.ts';
 import type { Database, Rows } from './database.ts';
+import { SpendSums } from './spendSums.ts';
+import type { SpendGroup } from './spendSums.ts';
 
 export type CostBasis = 'measured' | 'estimated';
 /** What a pod's money went to; 'run' is work and idle time. */
@@ -66,10 +69,9 @@ export interface Metering {
 }
 
 export interface LedgerView {
-  /** What sums are made of: oldest first, without entries of nothing and without shares of pod time. */
-  readonly counted: readonly LedgerEntry[];
-  /** All entries of the pods that the account still has. */
-  readonly ofPods: readonly LedgerEntry[];
+  readonly groups: readonly SpendGroup[];
+  /** By pod id: all that is in the ledger of each pod that the account still has, in micro-dollars. */
+  readonly ofPods: ReadonlyMap<string, { readonly micros: number; readonly estimatedMicros: number }>;
   readonly meters: Meters;
 }
 
@@ -81,8 +83,8 @@ export interface LedgerStore {
   appendJob(entry: LedgerEntry): Promise<boolean>;
   /** Reads all meters and stores what `decide` makes of them, in one transaction: no window's second is billed twice. */
   meter(decide: (meters: Meters) => Metering): Promise<void>;
-  /** `counted` from `fromMs` on; one consistent view. */
-  view(fromMs: number): Promise<LedgerView>;
+  /** The sums of this moment; one consistent view. */
+  view(periods: Periods): Promise<LedgerView>;
   /** Every entry from `fromMs` on, shares of pod time and free jobs too, newest first; and the meters of that moment. */
   entries(fromMs: number): Promise<Pick<LedgerView, 'meters'> & { readonly entries: readonly LedgerEntry[] }>;
   /** Newest first; for measured rates. */
@@ -122,7 +124,11 @@ const diskRow = z.object({
   until_ms: z.int(),
 });
 
+const podSumRow = z.object({ subject: z.string(), micros: z.int(), estimated: z.number() });
+
 export function createLedgerStore(database: Database): LedgerStore {
+  const spendSums = new SpendSums();
+  database.onDidSetAside(() => spendSums.forget());
   return {
     appendJob: (entry) =>
       database.writeThrough((rows) => {
@@ -136,22 +142,19 @@ export function createLedgerStore(database: Database): LedgerStore {
         for (const meter of meters.pods) storeMeter(rows, meter);
         for (const meter of meters.disks) storeDiskMeter(rows, meter);
       }),
-    view: (fromMs) =>
+    view: (periods) =>
       database.read((rows) => ({
-        counted: rows
-          .all(
-            entryRow,
-            'SELECT * FROM ledger_entry WHERE to_ms >= ? AND in_pod_time = 0 AND micros <> 0 ORDER BY to_ms, id',
-            fromMs,
-          )
-          .map(toEntry),
-        ofPods: rows
-          .all(
-            entryRow,
-            `SELECT * FROM ledger_entry WHERE kind = 'pod'
-               AND subject IN (SELECT pod_id FROM pod_meter WHERE state <> 'gone') ORDER BY to_ms, id`,
-          )
-          .map(toEntry),
+        groups: spendSums.read(rows, periods),
+        ofPods: new Map(
+          rows
+            .all(
+              podSumRow,
+              `SELECT subject, sum(micros) AS micros, total(iif(basis = 'estimated', micros, 0)) AS estimated
+                 FROM ledger_entry WHERE kind = 'pod'
+                   AND subject IN (SELECT pod_id FROM pod_meter WHERE state <> 'gone') GROUP BY subject`,
+            )
+            .map(({ subject, micros, estimated }) => [subject, { micros, estimatedMicros: estimated }]),
+        ),
         meters: readMeters(rows),
       })),
     entries: (fromMs) =>

@@ -1,14 +1,15 @@
 import * as z from 'zod/mini';
 import { tiers } from '../backends/backend.ts';
 import type { Tier } from '../backends/backend.ts';
-import { nothing, tierOf } from '../cost/budget.ts';
-import type { BudgetSums, ByTier, Period } from '../cost/budget.ts';
+import { nothing } from '../cost/budget.ts';
+import type { BudgetSums, ByTier } from '../cost/budget.ts';
 import { openDiskEntry } from '../cost/diskMeter.ts';
-import type { Periods } from '../cost/ledger.ts';
+import type { Period, Periods } from '../cost/periods.ts';
 import { owedEntry } from '../cost/podMeter.ts';
 import type { Database, Rows } from './database.ts';
 import { readMeters } from './ledgerStore.ts';
 import type { LedgerEntry } from './ledgerStore.ts';
+import { SpendSums } from './spendSums.ts';
 
 /** Money that is promised and not spent yet. Times are ms since the epoch. */
 export interface Reservation {
@@ -60,25 +61,7 @@ const reservationRow = z.object({
   to_ms: z.int(),
 });
 
-const sumRow = z.object({
-  kind: z.enum(['job', 'pod']),
-  label: z.string(),
-  session: z.number(),
-  day: z.number(),
-  month: z.number(),
-});
-
 const rateRow = z.object({ usd_per_hour_micros: z.int() });
-
-/** The part of an entry that falls after a time; as `sumSince` in ledger.ts. */
-const partSince = (name: string): string => `
-  total(CASE WHEN to_ms < ?1 THEN 0 WHEN from_ms >= ?1 OR to_ms = from_ms THEN micros
-    ELSE micros * 1.0 * (to_ms - ?1) / (to_ms - from_ms) END) AS ${name}`;
-
-/** Entries of nothing and shares of pod time are in no sum. */
-const sumsSql = `SELECT kind, label,
-  ${partSince('session')}, ${partSince('day').replaceAll('?1', '?2')}, ${partSince('month').replaceAll('?1', '?3')}
-  FROM ledger_entry WHERE to_ms >= ?4 AND in_pod_time = 0 AND micros <> 0 GROUP BY kind, label`;
 
 /**
  * A window that has crashed settles nothing. Its job stays on record as unfinished until another window has found out what
@@ -90,6 +73,9 @@ const heldSql = `SELECT r.* FROM reservation r LEFT JOIN job j ON r.kind = 'job'
     ELSE j.state NOT IN ('done', 'failed', 'cancelled', 'lost') END`;
 
 export function createReservationStore(database: Database): ReservationStore {
+  const spendSums = new SpendSums();
+  database.onDidSetAside(() => spendSums.forget());
+  const readSums = (rows: Rows, periods: Periods): BudgetSums => sumsOf(rows, periods, spendSums);
   return {
     reserve: (periods, decide) =>
       database.writeThrough((rows) => {
@@ -156,13 +142,13 @@ function put(rows: Rows, { subject, backend, kind, tier, micros, fromMs, toMs }:
   );
 }
 
-function readSums(rows: Rows, { sessionFromMs, dayFromMs, monthFromMs, nowMs }: Periods): BudgetSums {
+function sumsOf(rows: Rows, starts: Periods, spendSums: SpendSums): BudgetSums {
+  const { sessionFromMs, dayFromMs, monthFromMs, nowMs } = starts;
   const from: Readonly<Record<Period, number>> = { session: sessionFromMs, day: dayFromMs, month: monthFromMs };
   const spent = { session: { ...nothing }, day: { ...nothing }, month: { ...nothing } };
   const periods = ['session', 'day', 'month'] as const;
-  const earliest = Math.min(sessionFromMs, dayFromMs, monthFromMs);
-  for (const row of rows.all(sumRow, sumsSql, sessionFromMs, dayFromMs, monthFromMs, earliest)) {
-    for (const period of periods) spent[period][tierOf(row.kind, row.label)] += row[period];
+  for (const group of spendSums.read(rows, starts)) {
+    for (const period of periods) spent[period][group.tier] += group[period];
   }
   const { pods, disks } = readMeters(rows);
   const open = [...pods.map((one) => owedEntry(one, nowMs)), ...disks.map((one) => openDiskEntry(one, nowMs))];

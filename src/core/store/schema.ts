@@ -90,7 +90,7 @@ export const schemaSteps: readonly string[] = [
   ) STRICT;
 
   ALTER TABLE ledger_entry ADD COLUMN part TEXT NOT NULL DEFAULT 'run' CHECK (part IN ('run', 'boot', 'disk'));
-  CREATE INDEX ledger_entry_money ON ledger_entry (to_ms, from_ms, kind, label, micros)
+  CREATE INDEX ledger_entry_money ON ledger_entry (to_ms, from_ms, kind, label, basis, micros)
     WHERE in_pod_time = 0 AND micros <> 0;
   ALTER TABLE pod_meter ADD COLUMN in_boot INTEGER NOT NULL DEFAULT 0;
 
