@@ -147,6 +147,17 @@ describe('several pods', function () {
       assert.ok(Date.now() - startedAt < 3_000, `${Date.now() - startedAt} ms`);
     });
 
+    it('or leave it to the one that a dispatcher has chosen, and go on when it cannot', async () => {
+      const b = seed('podrelay-bbbb');
+      await look();
+      assert.equal((await run(job(smallWorkflow(1), { first: `pod:${b}` }))).backend, `pod:${b}`);
+      assert.equal((await run(job(smallWorkflow(2), { first: 'pod:gone' }))).backend, 'cloud');
+      world.sim.podComfy(b)!.control.faults = {
+        httpError: { path: '/object_info', status: 200, body: '{}', contentType: 'application/json' },
+      };
+      assert.equal((await run(job(smallWorkflow(3), { first: `pod:${b}` }))).backend, 'cloud');
+    });
+
     it('or leave it to the one that a person has chosen', async () => {
       const b = seed('podrelay-bbbb');
       set({ 'routing.forced': `pod:${b}` });

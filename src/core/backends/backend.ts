@@ -15,6 +15,8 @@ export interface JobRequest {
   readonly media: 'image' | 'video';
   /** Never leaves this machine: it fails instead. */
   readonly localOnly: boolean;
+  /** The backend that a dispatcher has chosen: tried first while it may be used at all, and then the chain. */
+  readonly first?: string;
   /** Where the input files that the graph names are looked for: the folder of the workflow's own file. */
   readonly inputFolder?: string;
 }

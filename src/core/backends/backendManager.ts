@@ -11,7 +11,7 @@ import { isNamed, route } from '../routing/route.ts';
 import type { Candidate, Route, RoutePolicy } from '../routing/route.ts';
 import { AllBackendsFailed, JobFault, isOver, withAttempts } from './attempt.ts';
 import type { Attempt } from './attempt.ts';
-import type { Backend, Health, Tier } from './backend.ts';
+import type { Backend, Health, JobRequest, Tier } from './backend.ts';
 import type { BackendSource } from './backendSource.ts';
 
 export { AllBackendsFailed, JobFault };
@@ -34,6 +34,9 @@ export interface Execution<T> {
   readonly ms: number;
   readonly attempts: readonly Attempt[];
 }
+
+/** What of a job decides where it goes. */
+export type RoutedJob = Pick<JobRequest, 'localOnly' | 'first'>;
 
 export interface BackendManagerOptions {
   readonly backends: BackendSource;
@@ -135,7 +138,7 @@ export class BackendManager implements Disposable {
    * @throws AllBackendsFailed with each backend's reason; Fault when the fault is the job's own
    */
   async executeWithFallback<T>(
-    job: { readonly localOnly: boolean },
+    job: RoutedJob,
     operation: (backend: Backend, signal: AbortSignal) => Promise<T>,
     signal: AbortSignal,
   ): Promise<Execution<T>> {
@@ -146,11 +149,12 @@ export class BackendManager implements Disposable {
     for (let isRefreshed = job.localOnly; ;) {
       throwIfAborted(signal);
       const decision = this.route(job.localOnly);
-      const entry = this.#entries.get(decision.use.find((id) => !isOver(id, attempts)) ?? '');
+      const open = decision.use.filter((id) => !isOver(id, attempts));
+      const entry = this.#entries.get(open.find((id) => id === job.first) ?? open[0] ?? '');
       if (!isRefreshed && entry?.backend.tier !== 'local') {
         // Just before a job leaves this machine, and not sooner, it is asked what there is elsewhere.
         await this.#options.backends.refresh(signal);
-        await this.#checkUnsure(job.localOnly, attempts, signal);
+        await this.#checkUnsure(job, attempts, signal);
         isRefreshed = true;
         continue;
       }
@@ -227,10 +231,12 @@ export class BackendManager implements Disposable {
   }
 
   /** Where several of one tier may come next, those of which nothing is known are asked: one that is dead or busy waits. */
-  async #checkUnsure(localOnly: boolean, attempts: readonly Attempt[], signal: AbortSignal): Promise<void> {
-    const open = this.route(localOnly).use.flatMap((id) => (isOver(id, attempts) ? [] : (this.#entries.get(id) ?? [])));
+  async #checkUnsure(job: RoutedJob, attempts: readonly Attempt[], signal: AbortSignal): Promise<void> {
+    const open = this.route(job.localOnly).use.flatMap((id) =>
+      isOver(id, attempts) ? [] : (this.#entries.get(id) ?? []),
+    );
     const peers = open.filter(({ backend }) => backend.tier === open[0]?.backend.tier);
-    if (peers.length < 2) return;
+    if (peers.length < 2 || open.some(({ backend }) => backend.id === job.first)) return;
     const { clock } = this.#options;
     const now = clock.now();
     const isFresh = ({ health }: Entry): boolean => health.known && now - health.at <= healthFreshMs;
