@@ -3,8 +3,11 @@
 import { activation } from './activation.ts';
 import { bigDownload } from './bigDownload.ts';
 import { deadBackend } from './deadBackend.ts';
+import { dispatching } from './dispatching.ts';
 import { failover } from './failover.ts';
 import { fileSaved } from './fileSaved.ts';
+import { fleetCost } from './fleetCost.ts';
+import { makespan } from './makespan.ts';
 import { malformedReplies } from './malformedReplies.ts';
 import { isMet, table } from './measurement.ts';
 import type { Measurement } from './measurement.ts';
@@ -17,6 +20,9 @@ import { sizes } from './sizes.ts';
 const benches = [
   sizes,
   routing,
+  dispatching,
+  makespan,
+  fleetCost,
   podTree,
   deadBackend,
   failover,

@@ -35,6 +35,8 @@ export interface Setup {
   readonly budgetMicros?: number;
   /** Ours at the start, ready. */
   readonly podsAtStart?: readonly Offer[];
+  /** What was measured before. */
+  readonly knownRuns?: readonly MeasuredRun[];
   /** Share by which a run may differ from its nominal time. */
   readonly noise?: number;
 }
@@ -134,6 +136,8 @@ class FleetWorld {
   constructor(setup: Setup) {
     this.#setup = setup;
     this.#random = new Random(setup.seed);
+    this.#runs.push(...(setup.knownRuns ?? []));
+    this.#book = readRuns(this.#runs, 0);
     for (const offer of setup.podsAtStart ?? []) this.#addMachine(offer, 'ours', 'ready');
     for (let index = 0; index < (setup.foreignPods ?? 0); index++) {
       this.#addMachine(setup.offers.at(-1)!, 'foreign', index % 2 === 0 ? 'ready' : 'stopped');
@@ -159,8 +163,9 @@ class FleetWorld {
     // To the end of the asked time; beyond it only as long as jobs are left.
     await this.#clock.run(untilMs);
     await this.#clock.run(untilMs * 2, () => this.#jobs.every((job) => job.endedMs !== undefined));
-    // What idles then is stopped within the hour.
-    await this.#clock.run(this.#clock.now() + hourMs);
+    // What idles then is stopped within the hour; what is always on would only cost more.
+    const { warmPods, rule } = this.#setup.policy;
+    if (warmPods === 0 && rule.by !== 'fixed') await this.#clock.run(this.#clock.now() + hourMs);
     this.#reconciler.dispose();
     for (const machine of this.#machines) this.#bill(machine);
     const ours = this.#machines.filter(({ kind }) => kind === 'ours');

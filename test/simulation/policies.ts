@@ -8,7 +8,7 @@ export const drainPolicy: FleetPolicy = {
   maxPods: 4,
   maxUsdPerHourMicros: 5_000_000,
   warmPods: 0,
-  idleSeconds: { least: 20, most: 900 },
+  idleSeconds: { least: 60, most: 900 },
   stuckSeconds: 1_200,
   restSeconds: 300,
 };

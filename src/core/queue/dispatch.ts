@@ -88,6 +88,8 @@ const cheapestSecondsPerUsd = 100_000;
 /** Scores this close are decided by the user's order. */
 const tieBand = 1.2;
 const hoursPerSecond = 1 / 3_600;
+/** No lane. */
+const none = -1;
 
 /** A worker while jobs are being placed. */
 interface Lane {
@@ -97,10 +99,13 @@ interface Lane {
   loaded: readonly string[];
 }
 
-/** A job's numbers on each lane; equal for all jobs of one fingerprint. NaN = cannot. */
+/** A job's numbers on each lane; equal for all jobs of one fingerprint. */
 interface Profile {
   readonly models: readonly string[];
+  /** Seconds of run and transfer. */
   readonly run: Float64Array;
+  /** Seconds to load the models; 0 where they are. */
+  readonly load: Float64Array;
   readonly micros: Float64Array;
 }
 
@@ -116,14 +121,14 @@ export function dispatch(scene: DispatchScene): Dispatch {
   const stranded = new Map<string, readonly string[]>();
   for (const job of inTurn(scene.jobs)) {
     if (!placing.hasFree) break;
-    const lane = placing.choose(job);
-    if (lane === undefined) {
+    const index = placing.choose(job);
+    if (index === none) {
       stranded.set(job.id, placing.refusals(job));
       continue;
     }
-    if (lane.free > 0) assignments.push(placing.explain(job, lane));
-    else held.set(job.id, lane.worker.id);
-    placing.put(job, lane);
+    if (placing.isFree(index)) assignments.push(placing.explain(job, index));
+    else held.set(job.id, placing.workerId(index));
+    placing.put(job, index);
   }
   return { assignments, held, stranded };
 }
@@ -133,10 +138,10 @@ export function forecast(scene: DispatchScene): ReadonlyMap<string, number> {
   const placing = new Placing(scene);
   const finish = new Map<string, number>();
   for (const job of inTurn(scene.jobs)) {
-    const lane = placing.choose(job);
-    if (lane === undefined) continue;
-    finish.set(job.id, placing.finishSeconds(job, lane));
-    placing.put(job, lane);
+    const index = placing.choose(job);
+    if (index === none) continue;
+    finish.set(job.id, placing.finishSeconds(job, index));
+    placing.put(job, index);
   }
   return finish;
 }
@@ -145,11 +150,13 @@ function inTurn(jobs: readonly WaitingJob[]): readonly WaitingJob[] {
   return [...jobs].sort((a, b) => b.priority - a.priority || a.order - b.order);
 }
 
+/** Every choice looks at every worker, for each of perhaps thousands of jobs: plain loops over numbers. */
 class Placing {
   readonly #scene: DispatchScene;
   readonly #lanes: readonly Lane[];
   readonly #profiles = new Map<string, Profile>();
   readonly #secondsPerUsd: number;
+  readonly #scores: Float64Array;
   #free: number;
 
   constructor(scene: DispatchScene) {
@@ -160,32 +167,49 @@ class Placing {
       ahead: worker.secondsAhead,
       loaded: worker.loadedModels,
     }));
+    this.#scores = new Float64Array(this.#lanes.length);
     this.#free = this.#lanes.reduce((sum, lane) => sum + lane.free, 0);
     const { strategy, secondsPerUsd } = scene.policy;
-    this.#secondsPerUsd = { priority: 0, fastest: 0, cheapest: cheapestSecondsPerUsd, balanced: secondsPerUsd }[
-      strategy
-    ];
+    this.#secondsPerUsd = {
+      priority: 0,
+      fastest: 0,
+      cheapest: cheapestSecondsPerUsd,
+      balanced: secondsPerUsd,
+    }[strategy];
   }
 
   get hasFree(): boolean {
     return this.#free > 0;
   }
 
-  choose(job: WaitingJob): Lane | undefined {
+  isFree(index: number): boolean {
+    return this.#lane(index).free > 0;
+  }
+
+  workerId(index: number): string {
+    return this.#lane(index).worker.id;
+  }
+
+  /** The lane where the job is best placed; {@link none} when it has none. */
+  choose(job: WaitingJob): number {
     const profile = this.#profile(job);
-    return this.#best(job, profile, false) ?? this.#best(job, profile, true);
+    const index = this.#best(job, profile, false);
+    return index === none ? this.#best(job, profile, true) : index;
   }
 
-  finishSeconds(job: WaitingJob, lane: Lane): number {
-    return this.#finish(this.#profile(job), this.#lanes.indexOf(lane));
+  finishSeconds(job: WaitingJob, index: number): number {
+    return this.#finish(this.#profile(job), index);
   }
 
-  put(job: WaitingJob, lane: Lane): void {
-    const index = this.#lanes.indexOf(lane);
+  put(job: WaitingJob, index: number): void {
+    const lane = this.#lane(index);
     const profile = this.#profile(job);
     // The GPU is free again before the files are fetched.
     lane.ahead = this.#finish(profile, index) - lane.worker.transferSeconds;
-    lane.loaded = profile.models.length === 0 ? lane.loaded : profile.models;
+    if (profile.models.length > 0 && lane.loaded !== profile.models) {
+      lane.loaded = profile.models;
+      for (const one of this.#profiles.values()) one.load[index] = loadSeconds(one.models, lane);
+    }
     if (lane.free === 0) return;
     lane.free -= 1;
     this.#free -= 1;
@@ -198,13 +222,13 @@ class Placing {
     });
   }
 
-  explain(job: WaitingJob, chosen: Lane): Assignment {
+  explain(job: WaitingJob, index: number): Assignment {
     const profile = this.#profile(job);
-    const index = this.#lanes.indexOf(chosen);
+    const { worker } = this.#lane(index);
     const finishSeconds = this.#finish(profile, index);
     const micros = Math.round(profile.micros[index] ?? 0);
     const others = this.#lanes.flatMap((lane, at): Considered[] => {
-      if (lane === chosen) return [];
+      if (at === index) return [];
       const why = refusal(job, lane.worker);
       const workerId = lane.worker.id;
       if (why !== undefined) return [{ workerId, finishSeconds: undefined, micros: undefined, why }];
@@ -213,22 +237,20 @@ class Placing {
     });
     return {
       jobId: job.id,
-      workerId: chosen.worker.id,
-      because: this.#because(chosen, finishSeconds, others),
+      workerId: worker.id,
+      because: this.#because(worker, finishSeconds, others),
       finishSeconds,
       micros,
-      basis: predict(this.#scene.book, job.fingerprint, chosen.worker.gpu).basis,
+      basis: predict(this.#scene.book, job.fingerprint, worker.gpu).basis,
       others,
     };
   }
 
-  #because(chosen: Lane, seconds: number, others: readonly Considered[]): string {
-    const { label, lastResort, gpu } = chosen.worker;
+  #because({ label, lastResort, gpu }: Worker, seconds: number, others: readonly Considered[]): string {
     const able = others.filter((other) => other.finishSeconds !== undefined);
     const takes = `about ${durationText(seconds)} on ${label} (${gpu})`;
-    if (able.length === 0) {
-      return lastResort ? `${label} is the last resort: no other backend can run it` : `${takes}: no other can run it`;
-    }
+    if (lastResort) return `${label} is the last resort: no other backend can run it`;
+    if (able.length === 0) return `${takes}: no other can run it`;
     const soonest = able.reduce((a, b) => ((b.finishSeconds ?? 0) < (a.finishSeconds ?? 0) ? b : a));
     const name = this.#scene.workers.find(({ id }) => id === soonest.workerId)?.label ?? soonest.workerId;
     const there = durationText(soonest.finishSeconds ?? 0);
@@ -239,57 +261,77 @@ class Placing {
     return `${takes}: the better balance of time and cost; ${name} would take ${there}`;
   }
 
-  #best(job: WaitingJob, profile: Profile, lastResort: boolean): Lane | undefined {
+  #best(job: WaitingJob, profile: Profile, lastResort: boolean): number {
+    const lanes = this.#lanes;
+    const scores = this.#scores;
     const byOrder = this.#scene.policy.strategy === 'priority';
-    const scores = new Float64Array(this.#lanes.length);
+    const perMicro = this.#secondsPerUsd / 1e6;
+    const mayAll = job.excluded.size === 0;
     let best = Number.POSITIVE_INFINITY;
     // With 'priority', the first tier that has a free place; when none has, the first tier.
     let tier = Number.POSITIVE_INFINITY;
     let freeTier = Number.POSITIVE_INFINITY;
-    for (const [index, lane] of this.#lanes.entries()) {
+    for (let index = 0; index < lanes.length; index++) {
+      const lane = this.#lane(index);
       const { worker } = lane;
       scores[index] = Number.NaN;
-      if (worker.closed !== undefined || worker.lastResort !== lastResort || job.excluded.has(worker.id)) continue;
-      const score = this.#finish(profile, index) + (this.#secondsPerUsd * (profile.micros[index] ?? 0)) / 1e6;
+      if (worker.closed !== undefined || worker.lastResort !== lastResort) continue;
+      if (!mayAll && job.excluded.has(worker.id)) continue;
+      const score = this.#finish(profile, index) + perMicro * (profile.micros[index] ?? 0);
       scores[index] = score;
-      best = Math.min(best, score);
-      tier = Math.min(tier, worker.rank);
-      if (lane.free > 0) freeTier = Math.min(freeTier, worker.rank);
+      if (score < best) best = score;
+      if (worker.rank < tier) tier = worker.rank;
+      if (lane.free > 0 && worker.rank < freeTier) freeTier = worker.rank;
     }
-    const wantedTier = Number.isFinite(freeTier) ? freeTier : tier;
+    const onlyTier = Number.isFinite(freeTier) ? freeTier : tier;
     const limit = byOrder ? Number.POSITIVE_INFINITY : best * tieBand;
-    let chosen: Lane | undefined;
+    let chosen = none;
     let chosenScore = Number.POSITIVE_INFINITY;
-    for (const [index, lane] of this.#lanes.entries()) {
+    let chosenRank = Number.POSITIVE_INFINITY;
+    for (let index = 0; index < lanes.length; index++) {
       const score = scores[index] ?? Number.NaN;
-      if (!(score <= limit) || (byOrder && lane.worker.rank !== wantedTier)) continue;
-      const rank = chosen?.worker.rank ?? Number.POSITIVE_INFINITY;
-      if (lane.worker.rank > rank || (lane.worker.rank === rank && score >= chosenScore)) continue;
-      chosen = lane;
+      if (!(score <= limit)) continue;
+      const { rank } = this.#lane(index).worker;
+      if (byOrder && rank !== onlyTier) continue;
+      if (rank > chosenRank || (rank === chosenRank && score >= chosenScore)) continue;
+      chosen = index;
       chosenScore = score;
+      chosenRank = rank;
     }
     return chosen;
   }
 
-  #finish(profile: Profile, index: number): number {
+  #finish({ run, load }: Profile, index: number): number {
+    return this.#lane(index).ahead + (load[index] ?? 0) + (run[index] ?? Number.NaN);
+  }
+
+  #lane(index: number): Lane {
     const lane = this.#lanes[index];
-    if (lane === undefined) return Number.NaN;
-    const load = profile.models.every((model) => lane.loaded.includes(model)) ? 0 : lane.worker.loadSeconds;
-    return lane.ahead + load + (profile.run[index] ?? Number.NaN) + lane.worker.transferSeconds;
+    if (lane === undefined) throw new Error(`There is no worker ${index}`);
+    return lane;
   }
 
   #profile(job: WaitingJob): Profile {
     const { fingerprint, models } = job;
     const made = this.#profiles.get(fingerprint);
     if (made !== undefined) return made;
-    const seconds = this.#lanes.map(({ worker }) => predict(this.#scene.book, fingerprint, worker.gpu).seconds);
-    const micros = this.#lanes.map(
-      ({ worker }, index) => (seconds[index] ?? 0) * worker.usdPerHourMicros * hoursPerSecond + worker.microsPerJob,
-    );
-    const profile = { models, run: Float64Array.from(seconds), micros: Float64Array.from(micros) };
+    const { book } = this.#scene;
+    const seconds = Float64Array.from(this.#lanes, ({ worker }) => predict(book, fingerprint, worker.gpu).seconds);
+    const cost = ({ worker }: Lane, index: number): number =>
+      (seconds[index] ?? 0) * worker.usdPerHourMicros * hoursPerSecond + worker.microsPerJob;
+    const profile = {
+      models,
+      micros: Float64Array.from(this.#lanes, cost),
+      load: Float64Array.from(this.#lanes, (lane) => loadSeconds(models, lane)),
+      run: seconds.map((value, index) => value + this.#lane(index).worker.transferSeconds),
+    };
     this.#profiles.set(fingerprint, profile);
     return profile;
   }
+}
+
+function loadSeconds(models: readonly string[], { loaded, worker }: Lane): number {
+  return models.every((model) => loaded.includes(model)) ? 0 : worker.loadSeconds;
 }
 
 function refusal(job: WaitingJob, worker: Worker): string | undefined {
