@@ -35,12 +35,12 @@ function status(id: Tier, change: Partial<BackendStatus> = {}): BackendStatus {
 
 function scene(statuses: readonly BackendStatus[], change: Partial<BackendScene> = {}): BackendScene {
   const rest = { forced: undefined, preferred: undefined, selected: undefined, switchedOff: new Set<Tier>(), nowMs };
-  return { statuses, setUp: true, ...rest, ...change };
+  return { statuses, setUp: true, inventory: () => undefined, ...rest, ...change };
 }
 
 const rowOf = (one: BackendStatus, change: Partial<BackendScene> = {}) => backendRows(scene([one], change))[0]!;
-const details = (one: BackendStatus) =>
-  new Map(rowOf(one).children!.map(({ label, description }) => [label, description]));
+const details = (one: BackendStatus, change: Partial<BackendScene> = {}) =>
+  new Map(rowOf(one, change).children!.map(({ label, description }) => [label, description]));
 
 describe('backend rows', () => {
   it('keeps the order of the chain and says where the next job goes', () => {
@@ -52,6 +52,15 @@ describe('backend rows', () => {
         ['The local', '12 ms · RTX 4090'],
       ],
     );
+  });
+
+  it('counts what a ComfyUI has, and leaves out what nobody has looked at', () => {
+    const inventory = () => ({ checkpoints: 1, loras: 12, nodePacks: 3, nodeTypes: 410 });
+    const seen = details(status('local'), { inventory });
+    assert.equal(seen.get('Models'), '1 checkpoint · 12 LoRAs');
+    assert.equal(seen.get('Nodes'), '3 packs · 410 node types');
+    assert.equal(details(status('local')).get('Models'), undefined);
+    assert.equal(details(status('local', { health: known(refused, nowMs) }), { inventory }).get('Models'), undefined);
   });
 
   it('shows state by shape as well as by colour', () => {

@@ -63,6 +63,8 @@ export interface BackendResult {
   /** What `micros` is: absent = an estimate; 'unknown' = `micros` says nothing. */
   readonly basis?: CostKind;
   readonly gpu?: string;
+  /** On the GPU, without the wait in its line; absent = not observed. */
+  readonly ranMs?: number;
   /** The graph that ran; absent = the one of the request, or none (Gemini). */
   readonly workflow?: Workflow;
   /** What was asked for and could not be honoured. */
@@ -79,21 +81,40 @@ export interface RunContext {
    * @throws Fault 'io' when it cannot be written down and would be paid for
    */
   onIntent(remote: RemoteRun): Promise<void>;
+  /** What was intended is about to be sent. @throws Fault 'cancelled' when the job is another window's by now */
+  onSend?(): Promise<void>;
+  /** The service has said that it has it. */
+  onAccepted?(): void;
 }
 
 /** What became of a run that an earlier window sent. */
 export type Resumed =
   | { readonly is: 'result'; readonly result: BackendResult }
   /** It will never be known; a sentence. */
-  | { readonly is: 'lost'; readonly why: string }
+  | { readonly is: 'lost'; readonly why: string; readonly end?: LostEnd }
   /** Nobody can say now; a sentence. */
   | { readonly is: 'later'; readonly why: string };
+
+/**
+ * What is certain of a lost run all the same: it never came to the server, or it ended with its machine. 'unknown': the
+ * server answers and does not know it.
+ */
+export type LostEnd = 'neverSent' | 'withMachine' | 'unknown';
 
 /** What is known of a backend without asking it. */
 export type Standing = 'ready' | 'unknown' | 'starting' | 'stopped';
 
 /** What a job costs: nothing, a share of a pod's time (which that pod's account holds in full), or its own price. */
 export type Billing = 'free' | 'podTime' | 'job';
+
+/** What a ComfyUI has. */
+export interface Inventory {
+  readonly checkpoints: number;
+  readonly loras: number;
+  /** Folders of custom nodes. */
+  readonly nodePacks: number;
+  readonly nodeTypes: number;
+}
 
 export interface Backend {
   /** 'local', 'cloud' (the configured pod), 'gemini', 'pod:<pod id>', 'endpoint:<endpoint id>'. */
@@ -117,6 +138,8 @@ export interface Backend {
   /** Why this backend cannot run this job, each reason a sentence; empty = it can, as far as is known without asking. */
   refusals(job: JobRequest, signal: AbortSignal): Promise<readonly string[]>;
   quote(job: JobRequest): Quote;
+  /** What a ComfyUI has; megabytes, so asked rarely. Absent = the question makes no sense there. */
+  inventory?(signal: AbortSignal): Promise<Inventory>;
   /** @throws Fault */
   run(job: JobRequest, context: RunContext, signal: AbortSignal): Promise<BackendResult>;
   /**

@@ -2,6 +2,7 @@ import type { Clock } from '../kernel/ports.ts';
 import { Fault, toFault } from '../kernel/fault.ts';
 import { late } from '../kernel/late.ts';
 import type { ComfyClient } from '../comfy/comfyClient.ts';
+import { inventoryOf } from './inventory.ts';
 import type { Backend, Health } from './backend.ts';
 import type { ComfyRunOptions } from './runOnComfy.ts';
 
@@ -74,6 +75,7 @@ export function createLocalBackend(options: LocalBackendOptions): Backend {
     probe: (signal) => probeComfy(client(), options.clock, signal),
     refusals: async (job, signal) => missingClasses(client(), job.workflow, signal),
     quote: () => ({ micros: 0, basis: 'your own machine' }),
+    inventory: async (signal) => inventoryOf(await client().allObjectInfo(signal)),
     async run(job, context, signal) {
       const run = await runOnComfy(
         { ...options, client: client(), checkpoint: options.checkpoint() },

@@ -10,6 +10,7 @@ import type { Clock, Log } from '../kernel/ports.ts';
 import { isZeroGpu } from '../runpod/pod.ts';
 import type { Pod } from '../runpod/pod.ts';
 import type { Backend, BackendResult, Health, Standing } from './backend.ts';
+import { inventoryOf } from './inventory.ts';
 import { comfyDepth, gpuName, probeComfy } from './comfyBackend.ts';
 
 const { resumeOnComfy } = late(() => import('./resumeOnComfy.ts'));
@@ -131,6 +132,10 @@ export function createPodBackend(options: PodBackendOptions): Backend {
       if (isActive(pod) || options.autoStart()) return [];
       return ['the pod is stopped and automatic start is off'];
     },
+    inventory: async (signal) => {
+      const podId = options.podId() ?? '';
+      return inventoryOf(await options.comfyAt(pods.address(podId)).allObjectInfo(signal));
+    },
     quote: (job) => {
       const measured = options.measured?.(options.podId() ?? '');
       const micros = videoCostMicros(1, measured);
@@ -163,7 +168,7 @@ export function createPodBackend(options: PodBackendOptions): Backend {
           (at) => runOnComfy({ ...options, client, checkpoint: options.checkpoint() }, job, context, at),
           signal,
         );
-        return { ...run, ...podShare(lastSeen(podId), clock.now() - startedAt), dropped: [] };
+        return { ...run, ...podShare(lastSeen(podId), run.ranMs ?? clock.now() - startedAt), dropped: [] };
       } finally {
         lease?.dispose();
         use.dispose();

@@ -32,6 +32,8 @@ export interface ComfyClient {
   queueRemaining(signal: AbortSignal): Promise<number>;
   /** Definitions of the named classes; a class that the server lacks is absent. */
   objectInfo(classes: readonly string[], signal: AbortSignal): Promise<ObjectInfo>;
+  /** Definitions of all classes: some megabytes. */
+  allObjectInfo(signal: AbortSignal): Promise<ObjectInfo>;
   /** Submits under an id of our own. Not repeatable: ask `find` after any doubt. */
   submit(prompt: { id: string; clientId: string; workflow: Workflow }, signal: AbortSignal): Promise<NodeErrors>;
   find(promptId: string, signal: AbortSignal): Promise<PromptWhereabouts>;
@@ -63,6 +65,8 @@ export interface ComfyClientOptions {
 /** Health answers within 5 s (design, 4); other calls may wait for a busy event loop (comfyui.md 6.1). */
 const healthTimeoutMs = 5_000;
 const callTimeoutMs = 15_000;
+/** Building the list of all nodes takes a server with many packs seconds. */
+const listTimeoutMs = 60_000;
 
 export function createComfyClient(options: ComfyClientOptions): ComfyClient {
   const credentials = async (): Promise<Readonly<Record<string, string>>> => {
@@ -108,6 +112,8 @@ export function createComfyClient(options: ComfyClientOptions): ComfyClient {
       options.onObjectInfo?.(classes, info);
       return info;
     },
+    allObjectInfo: (signal) =>
+      http.send({ ...get, path: 'object_info', reply: wire.objectInfo, timeoutMs: listTimeoutMs }, signal),
     async submit({ id, clientId, workflow }, signal) {
       const reply = await http.send(
         {

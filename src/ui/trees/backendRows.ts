@@ -1,5 +1,5 @@
 import { viewItem } from '../../contract.ts';
-import type { Backend, Health, Tier } from '../../core/backends/backend.ts';
+import type { Backend, Health, Inventory, Tier } from '../../core/backends/backend.ts';
 import type { BackendStatus } from '../../core/backends/backendManager.ts';
 import { isNamed } from '../../core/routing/route.ts';
 import { dotted, plainMarkdown } from './row.ts';
@@ -17,6 +17,8 @@ export interface BackendScene {
   readonly switchedOff: ReadonlySet<Tier>;
   /** False while nothing was set up by the person: no key, no address of their own. */
   readonly setUp: boolean;
+  /** What a ComfyUI has; undefined = nobody has looked. */
+  readonly inventory: (backendId: string) => Inventory | undefined;
   readonly nowMs: number;
 }
 
@@ -183,6 +185,7 @@ function detailRows(status: BackendStatus, state: BackendState, scene: BackendSc
       ? undefined
       : { id: `backend:${backend.id}:${name}`, label, description, icon: { id: icon } };
   const seen = health.known && ready.ok ? health.value : undefined;
+  const has = seen?.state === 'healthy' ? scene.inventory(backend.id) : undefined;
   const rows = [
     row('name', 'Name', backend.name, 'tag'),
     row('state', 'State', stateName(state), 'pulse'),
@@ -196,6 +199,8 @@ function detailRows(status: BackendStatus, state: BackendState, scene: BackendSc
     row('version', 'Version', seen?.version, 'versions'),
     row('gpu', 'GPU', seen?.gpu, 'circuit-board'),
     row('vram', 'Free GPU memory', vram(seen), 'layers'),
+    row('models', 'Models', has && modelsText(has), 'package'),
+    row('nodes', 'Nodes', has && nodesText(has), 'extensions'),
     row('queue', 'Jobs there', seen?.queueLength?.toString(), 'list-ordered'),
     row('breaker', 'Tried again', breakerText(breaker, scene.nowMs), 'watch'),
     row('seen', 'Checked', health.known && ready.ok ? `${ago(scene.nowMs - health.at)} ago` : undefined, 'history'),
@@ -233,4 +238,16 @@ function tooltip(status: BackendStatus, state: BackendState, scene: BackendScene
     ({ label, description }) => `| ${label} | ${plainMarkdown(description ?? '')} |`,
   );
   return [`**${plainMarkdown(status.backend.label)}**`, '', '| | |', '|:--|:--|', ...lines].join('\n');
+}
+
+function modelsText({ checkpoints, loras }: Inventory): string {
+  return dotted(counted(checkpoints, 'checkpoint'), counted(loras, 'LoRA'));
+}
+
+function nodesText({ nodePacks, nodeTypes }: Inventory): string {
+  return dotted(counted(nodePacks, 'pack'), counted(nodeTypes, 'node type'));
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }

@@ -2,6 +2,8 @@ import * as vscode from 'vscode';
 import { contextKeys, views } from '../../contract.ts';
 import { tiers } from '../../core/backends/backend.ts';
 import type { BackendManager } from '../../core/backends/backendManager.ts';
+import { Inventories } from '../../core/backends/inventory.ts';
+import { Emitter } from '../../core/kernel/event.ts';
 import type { Event } from '../../core/kernel/event.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
 import type { Clock, Log } from '../../core/kernel/ports.ts';
@@ -30,21 +32,30 @@ const checkEveryMs = 15_000;
 
 export function registerBackendsView(services: BackendsViewServices, life: Lifetime): void {
   const { backends, clock, log } = services;
+  const inventories = new Inventories(clock, log);
+  const learned = life.own(new Emitter<void>());
   const rows = (): ReturnType<typeof backendRows> => {
-    const scene = backendScene(services);
+    const scene = backendScene(services, (id) => inventories.of(id));
     setContext(contextKeys.backendsState, backendsState(scene));
     return backendRows(scene);
   };
   const refresh = async (signal: AbortSignal): Promise<void> => {
     await services.prepare();
-    await backends.checkAll(signal);
+    const statuses = await backends.checkAll(signal);
+    if (await inventories.learn(statuses, signal)) learned.fire();
   };
-  const changes = [backends.onDidChange, services.onDidChangeSetup, vscode.workspace.onDidGrantWorkspaceTrust];
+  const changes = [
+    learned.event,
+    backends.onDidChange,
+    services.onDidChangeSetup,
+    vscode.workspace.onDidGrantWorkspaceTrust,
+  ];
   registerTree({ view: views.backends, rows, changes, refresh, refreshMs: checkEveryMs, clock, log }, life);
 }
 
 export function backendScene(
   services: Omit<BackendsViewServices, 'log' | 'onDidChangeSetup' | 'prepare'>,
+  inventory: BackendScene['inventory'],
 ): BackendScene {
   const { backends, settings, clock } = services;
   const now = settings();
@@ -56,6 +67,7 @@ export function backendScene(
     selected: backends.selected(),
     switchedOff: new Set(tiers.filter((tier) => !now[`${tier}.enabled`])),
     setUp: services.isSetUp() || now['local.url'] !== settingRules['local.url'].fallback,
+    inventory,
     nowMs: clock.now(),
   };
 }
