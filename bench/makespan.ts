@@ -13,8 +13,8 @@ const work = { image: 90, detail: 180, video: 450 };
 const seeds = Array.from({ length: 20 }, (_, index) => index + 1);
 
 /**
- * 100 jobs at once on three servers, by the real dispatcher on a virtual clock; each run takes 10 % more or less than
- * usual. The ideal is all work shared out without any rest: no schedule of whole jobs reaches it.
+ * 100 jobs at once on three servers, by the real dispatcher on a virtual clock; each run takes up to 10 % more or
+ * less than usual. The ideal is the usual time of all work, shared out by speed without any rest.
  */
 export const makespan: Bench = {
   name: 'makespan',

@@ -1,3 +1,5 @@
+import { leftMicros, spentShare } from '../../src/core/cost/budget.ts';
+import type { BudgetUse } from '../../src/core/cost/budget.ts';
 import { podTimeMicros } from '../../src/core/cost/price.ts';
 import { diskMicrosPerHour } from '../../src/core/fleet/podCost.ts';
 import type { FleetChange, FleetPod, FleetPolicy, PodPhase, QueuedWork } from '../../src/core/fleet/fleetScene.ts';
@@ -126,6 +128,8 @@ class FleetWorld {
   readonly #predicted = new Map<string, Pick<QueuedWork, 'seconds' | 'otherSeconds'>>();
   #emptySinceMs: number | undefined;
   #knewPods = false;
+  /** With work when the fleet was looked at last. */
+  #seenBusy: ReadonlySet<string> = new Set();
   #lastIdleStop: { atMs: number; gpu: string } | undefined;
   #newestWorkMs = Number.NEGATIVE_INFINITY;
   #launches = 0;
@@ -240,7 +244,8 @@ class FleetWorld {
   #worker(machine: Machine): readonly Worker[] {
     if (machine.kind === 'foreign') return [];
     if (machine.phase !== 'ready' && machine.phase !== 'booting') return [];
-    const noBudget = machine.kind === 'ours' && (this.#remainingMicros() ?? 1) <= 0;
+    const budget = machine.kind === 'ours' ? this.#budget() : undefined;
+    const noBudget = budget !== undefined && leftMicros(budget) <= 0;
     return [
       {
         id: machine.id,
@@ -310,9 +315,9 @@ class FleetWorld {
     const { weather, policy, offers } = this.#setup;
     this.#looks += 1;
     this.#knewPods = !within(weather.outages, nowMs);
+    this.#seenBusy = new Set(this.#machines.filter(({ bound }) => bound.length > 0).map(({ id }) => id));
     const fault = new Fault('unreachable', 'RunPod does not answer');
-    const remainingMicros = this.#remainingMicros();
-    const spentMicros = (this.#setup.budgetMicros ?? 0) - (remainingMicros ?? 0);
+    const budget = this.#budget();
     return {
       pods: this.#knewPods
         ? known(
@@ -340,8 +345,8 @@ class FleetWorld {
         : unknown(nowMs, fault),
       policy,
       budget: {
-        remainingMicros,
-        usedShare: this.#setup.budgetMicros === undefined ? 0 : spentMicros / this.#setup.budgetMicros,
+        remainingMicros: budget === undefined ? undefined : leftMicros(budget),
+        usedShare: budget === undefined ? 0 : spentShare(budget),
       },
       gapsSeconds: this.#gaps.slice(-20),
     };
@@ -398,6 +403,7 @@ class FleetWorld {
   #stop(podId: string, cause: string): void {
     const machine = this.#machines.find(({ id }) => id === podId)!;
     if (machine.kind !== 'ours') this.#violations.push(`${podId} is not ours, and was stopped`);
+    if (this.#seenBusy.has(podId)) this.#violations.push(`${podId} was to be stopped with work in flight`);
     // The dispatcher may have been quicker: then there is nothing to stop.
     if (machine.bound.length > 0) throw new Fault('rejected', `${podId} has work again`);
     if (cause === 'idle') this.#lastIdleStop = { atMs: this.#clock.now(), gpu: machine.offer.gpu };
@@ -494,16 +500,19 @@ class FleetWorld {
     machine.diskMicros += podTimeMicros(diskMicrosPerHour({ status, ...disk }), ms);
   }
 
-  #remainingMicros(): number | undefined {
-    if (this.#setup.budgetMicros === undefined) return undefined;
-    let spent = 0;
+  /** By the product's own arithmetic: spent, and held for what runs. */
+  #budget(): BudgetUse | undefined {
+    const limitMicros = this.#setup.budgetMicros;
+    if (limitMicros === undefined) return undefined;
+    let spentMicros = 0;
+    let heldMicros = 0;
     for (const machine of this.#machines) {
+      if (machine.kind !== 'ours') continue;
       this.#bill(machine);
-      spent += machine.gpuMicros;
-      // What runs is reserved.
-      if (machine.kind === 'ours') spent += podTimeMicros(machine.usdPerHourMicros, this.#busySeconds(machine) * 1_000);
+      spentMicros += machine.gpuMicros;
+      heldMicros += podTimeMicros(machine.usdPerHourMicros, this.#busySeconds(machine) * 1_000);
     }
-    return this.#setup.budgetMicros - spent;
+    return { name: 'day', limitMicros, spentMicros, heldMicros };
   }
 
   #bootOf(name: string, machine?: Machine): number {

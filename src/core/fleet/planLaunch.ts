@@ -51,7 +51,9 @@ export function planLaunch(scene: Scene, pods: readonly FleetPod[]): PlannedActi
   const wish = wanted(scene, pods);
   if ('not' in wish) return wait(wish.not, wish.untilMs);
   const { nowMs, policy } = scene;
-  const active = pods.filter((pod) => pod.ours && isBilled(pod));
+  // A container that has failed may cost money all the same.
+  const mayCost = (pod: FleetPod): boolean => isBilled(pod) || (pod.phase === 'failed' && pod.usdPerHourMicros > 0);
+  const active = pods.filter((pod) => pod.ours && mayCost(pod));
   const lost = active.find((pod) => pod.phase === 'zeroGpu' && !pod.keep && pod.inFlight === 0);
   const others = active.filter((pod) => pod !== lost);
   if (others.length >= policy.maxPods) return wait(`${wish.because}, but the limit is ${podsText(policy.maxPods)}`);
@@ -117,7 +119,7 @@ function wanted(scene: Scene, pods: readonly FleetPod[]): Wish | { not: string; 
       if (late > booting) {
         return { because: `${jobsText(late)} waited over ${rule.delaySeconds} s`, forWork: true, needsWorth: false };
       }
-      const oldestMs = Math.min(...onPods.map((work) => work.sinceMs));
+      const oldestMs = oldestSinceMs(onPods);
       const dueMs = oldestMs + rule.delaySeconds * 1_000 + 1;
       return { not: 'No job has waited long enough', ...(dueMs > nowMs ? { untilMs: dueMs } : {}) };
     }
@@ -137,7 +139,7 @@ function wanted(scene: Scene, pods: readonly FleetPod[]): Wish | { not: string; 
       if (!Number.isFinite(before.seconds)) {
         return { because: `Nothing that runs can do ${jobs}`, forWork: true, needsWorth: false };
       }
-      const settledMs = Math.min(...onPods.map((work) => work.sinceMs)) + settleSeconds * 1_000;
+      const settledMs = oldestSinceMs(onPods) + settleSeconds * 1_000;
       if (nowMs < settledMs) return { not: 'New work is being queued', untilMs: settledMs };
       if (before.seconds <= rule.targetWaitSeconds) {
         return { not: `The queue drains in ${durationText(before.seconds)}, which is soon enough` };
@@ -299,6 +301,10 @@ function toAction(
   if (lost === undefined) return { do: 'create', candidates, ...reasoned };
   const because = `${lost.name} came back without a GPU; ${reasoned.because}`;
   return { do: 'move', podId: lost.id, candidates, ...reasoned, because };
+}
+
+function oldestSinceMs(works: readonly QueuedWork[]): number {
+  return works.reduce((oldest, { sinceMs }) => Math.min(oldest, sinceMs), Number.POSITIVE_INFINITY);
 }
 
 function isNew(sinceMs: number, scene: Scene): boolean {

@@ -17,7 +17,8 @@ export interface FleetPorts {
   observe(signal: AbortSignal): Promise<ObservedScene>;
   /**
    * Carries one action out, and returns once RunPod shows its effect; it does not wait until a pod answers. A create or
-   * move goes down its list of candidates on 'noCapacity'.
+   * move goes down its list of candidates on 'noCapacity'. A stop first takes the pod out of dispatch, and is refused
+   * when it has work by then.
    * @throws Fault
    */
   carryOut(change: FleetChange, signal: AbortSignal): Promise<void>;
