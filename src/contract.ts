@@ -5,6 +5,18 @@ export const commands = {
   generateFromSelection: 'podrelay.selection.generate',
   repeatLast: 'podrelay.job.repeat',
   cancelJob: 'podrelay.job.cancel',
+  retryJob: 'podrelay.job.retry',
+  moveJobUp: 'podrelay.job.moveUp',
+  moveJobDown: 'podrelay.job.moveDown',
+  moveJobToTop: 'podrelay.job.moveToTop',
+  explainJob: 'podrelay.job.explain',
+  openJobOutput: 'podrelay.job.openOutput',
+  queueBatch: 'podrelay.batch.queue',
+  addToQueue: 'podrelay.workflow.queue',
+  pauseQueue: 'podrelay.queue.pause',
+  resumeQueue: 'podrelay.queue.resume',
+  clearJobs: 'podrelay.jobs.clear',
+  refreshJobs: 'podrelay.jobs.refresh',
   checkBackends: 'podrelay.backends.check',
   chooseBackend: 'podrelay.backends.choose',
   useAllBackends: 'podrelay.backends.useAll',
@@ -41,6 +53,9 @@ export const commands = {
   removeKeys: 'podrelay.keys.remove',
   openOutputFolder: 'podrelay.outputs.openFolder',
   showCosts: 'podrelay.costs.show',
+  exportCosts: 'podrelay.costs.export',
+  setBudget: 'podrelay.budget.set',
+  compareBill: 'podrelay.bill.compare',
   openWalkthrough: 'podrelay.walkthrough.open',
   reportProblem: 'podrelay.problem.report',
   openSettings: 'podrelay.settings.open',
@@ -54,6 +69,7 @@ export const viewContainer = 'podrelay';
 export const views = {
   backends: 'podrelay.backends',
   pods: 'podrelay.pods',
+  jobs: 'podrelay.jobs',
   outputs: 'podrelay.outputs',
 } as const;
 export type ViewId = (typeof views)[keyof typeof views];
@@ -67,6 +83,10 @@ export const contextKeys = {
   backendsState: 'podrelay.backendsState',
   /** 'listed' | 'noKey' | 'none': which welcome text the empty Pods view shows. */
   podsState: 'podrelay.podsState',
+  /** 'listed' | 'none': which welcome text the empty Jobs view shows. */
+  jobsState: 'podrelay.jobsState',
+  /** Nothing new is started from the queue. */
+  queuePaused: 'podrelay.queuePaused',
   /** The log of a pod is followed. */
   podLogs: 'podrelay.podLogs',
   /** The demo runs in this window. */
@@ -75,7 +95,7 @@ export const contextKeys = {
   demoLocal: 'podrelay.demoLocal',
   /** The demo's RunPod works. */
   demoCloud: 'podrelay.demoCloud',
-  /** A job runs. */
+  /** A job runs or waits. */
   running: 'podrelay.running',
   /** A job has run in this window. */
   hasLast: 'podrelay.hasLast',
@@ -98,6 +118,11 @@ export const rowTokens = [
   'terminable',
   'reachable',
   'spare',
+  'job',
+  'cancellable',
+  'retryable',
+  'movable',
+  'openable',
   'failed',
 ] as const;
 export type RowToken = (typeof rowTokens)[number];

@@ -124,7 +124,8 @@ describe('manifest: commands', () => {
   });
 
   it('asks for a trusted workspace before anything that may spend', () => {
-    const spending = [commands.runWorkflow, commands.deployPod, commands.startPod, commands.restartPod];
+    const { runWorkflow, queueBatch, addToQueue, retryJob, deployPod, startPod, restartPod } = commands;
+    const spending = [runWorkflow, queueBatch, addToQueue, retryJob, deployPod, startPod, restartPod];
     for (const id of spending) {
       assert.match(declaredAs(id).enablement ?? '', /isWorkspaceTrusted/, id);
     }

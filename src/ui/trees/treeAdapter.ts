@@ -18,6 +18,8 @@ export interface TreeOptions {
   /** Renews the snapshot: when the view opens, then every `refreshMs` while it is on the screen of a focused window. */
   readonly refresh: (signal: AbortSignal) => Promise<unknown>;
   readonly refreshMs: number;
+  /** Commands then get the row, and all that are selected. */
+  readonly canSelectMany?: boolean;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -32,6 +34,7 @@ export function registerTree(options: TreeOptions, life: Lifetime): vscode.TreeV
   const nodes = new TreeNodes();
   const view = life.own(
     vscode.window.createTreeView<TreeNode>(options.view, {
+      canSelectMany: options.canSelectMany ?? false,
       treeDataProvider: {
         onDidChangeTreeData: changed.event,
         getTreeItem: ({ row }) => toTreeItem(options.view, row),

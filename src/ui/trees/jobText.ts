@@ -1,0 +1,75 @@
+import { formatUsd } from '../../core/cost/price.ts';
+import type { QueueJob } from '../../core/queue/queueView.ts';
+import { ago } from './backendRows.ts';
+import { dotted } from './row.ts';
+import type { RowIcon } from './row.ts';
+
+interface StateLook {
+  readonly name: string;
+  readonly icon: RowIcon;
+}
+
+const looks: Readonly<Record<QueueJob['state'], StateLook>> = {
+  running: { name: 'Running', icon: { id: 'sync~spin', color: 'charts.blue' } },
+  queued: { name: 'Queued', icon: { id: 'clock', color: 'descriptionForeground' } },
+  done: { name: 'Done', icon: { id: 'pass-filled', color: 'testing.iconPassed' } },
+  failed: { name: 'Failed', icon: { id: 'error', color: 'list.errorForeground' } },
+  lost: { name: 'Lost', icon: { id: 'question', color: 'list.warningForeground' } },
+  cancelled: { name: 'Cancelled', icon: { id: 'circle-slash', color: 'disabledForeground' } },
+};
+
+export function jobStateName(state: QueueJob['state']): string {
+  return looks[state].name;
+}
+
+export function jobIcon({ state, waitsFor }: Pick<QueueJob, 'state' | 'waitsFor'>): RowIcon {
+  if (state === 'queued' && waitsFor !== undefined) return { id: 'debug-pause', color: 'descriptionForeground' };
+  return looks[state].icon;
+}
+
+/** `42 % · KSampler · RunPod pod podrelay-x · 3 min left`, or what there is to say in another state. */
+export function jobSummary(job: QueueJob, nowMs: number): string {
+  switch (job.state) {
+    case 'running':
+      return dotted(
+        progressOf(job),
+        job.backendLabel,
+        job.finishAt !== undefined && job.finishAt > nowMs && `${ago(job.finishAt - nowMs)} left`,
+        !job.here && 'in another window',
+      );
+    case 'queued':
+      return dotted(
+        job.position !== undefined && `#${job.position}`,
+        job.priority !== 0 && `priority ${job.priority}`,
+        job.waitsFor,
+        job.waitsFor === undefined && job.finishAt !== undefined && `done in ${ago(job.finishAt - nowMs)}`,
+      );
+    case 'done':
+      return dotted(job.backendLabel, costText(job.micros), filesText(job), since(job, nowMs));
+    case 'failed':
+    case 'lost':
+      return dotted(job.fault ?? 'the reason is not known', since(job, nowMs));
+    case 'cancelled':
+      return since(job, nowMs);
+  }
+}
+
+function progressOf({ progress }: QueueJob): string {
+  if (progress === undefined) return '';
+  const { phase, fraction, node } = progress;
+  return fraction === undefined ? phase : dotted(`${Math.round(fraction * 100)} %`, node);
+}
+
+function since({ changedAt }: QueueJob, nowMs: number): string {
+  return `${ago(nowMs - changedAt)} ago`;
+}
+
+/** Unknown is no figure; what is free costs nothing. */
+export function costText(micros: number | undefined): string {
+  if (micros === undefined) return 'cost not known';
+  return micros === 0 ? 'free' : formatUsd(micros);
+}
+
+function filesText({ outputs }: QueueJob): string {
+  return outputs.length === 1 ? '' : outputs.length === 0 ? 'no file' : `${outputs.length} files`;
+}
