@@ -1,5 +1,6 @@
 import type { PodService } from '../core/fleet/podService.ts';
 import { isBilled } from '../core/cost/podMeter.ts';
+import type { Budgets } from '../core/cost/budgets.ts';
 import type { Ledger } from '../core/cost/ledger.ts';
 import { shortGpuName } from './trees/gpuText.ts';
 import type { StatusSnapshot } from './statusText.ts';
@@ -10,6 +11,7 @@ export type Spending = Pick<Ledger, 'spending' | 'onDidChange' | 'refresh' | 'st
 export interface MoneyServices {
   readonly pods: PodService;
   readonly ledger: Spending | undefined;
+  readonly budgets: Pick<Budgets, 'uses'>;
   readonly hasRunpodKey: () => boolean;
 }
 
@@ -17,8 +19,9 @@ export interface MoneyServices {
 export function moneySnapshot({
   pods,
   ledger,
+  budgets,
   hasRunpodKey,
-}: MoneyServices): Pick<StatusSnapshot, 'runningUsdPerHourMicros' | 'runningPods' | 'spent'> {
+}: MoneyServices): Pick<StatusSnapshot, 'runningUsdPerHourMicros' | 'runningPods' | 'spent' | 'budgets'> {
   const running = (pods.lastSeen?.pods ?? []).filter(isBilled);
   const sum = running.reduce((all, pod) => all + pod.usdPerHourMicros, 0);
   const spending = ledger?.spending;
@@ -37,5 +40,6 @@ export function moneySnapshot({
           month: spending.value.month.micros,
         }
       : undefined,
+    budgets: budgets.uses.known ? budgets.uses.value : [],
   };
 }

@@ -3,6 +3,7 @@ import { late } from '../core/kernel/late.ts';
 import type { Lifetime } from '../core/kernel/lifetime.ts';
 import { registerCommands } from './commands/runCommand.ts';
 import { recoverOnStart } from './jobs/recoverOnStart.ts';
+import { tellBudgets } from './costs/budgetNotices.ts';
 import { registerStatusBar } from './statusBar.ts';
 import { registerBackendsView } from './trees/backendsView.ts';
 import { PodLayout } from './trees/podLayout.ts';
@@ -53,6 +54,9 @@ export function registerUi(services: UiServices, life: Lifetime): void {
   );
   services.outputs.attach({ ...services, starter, isDemo }, life);
   registerStatusBar({ ...services, isDemo, hasRunpodKey }, life);
+  tellBudgets(services.budgets, log, life);
+  // Before anything was done there are no records, and no reason to make some.
+  life.own(services.onDidChangeSetup(() => void (services.hasRecords() && services.budgets.refresh())));
   recoverOnStart({ ...services, starter, prepare: () => keys.load() }, life);
   // Which keys are set is asked of the editor, not of the network; until it is known they count as set.
   void keys.load().catch((error: unknown) => log.warn(`The keys could not be read: ${String(error)}`));

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { commands, contextKeys } from '../contract.ts';
 import type { BackendManager } from '../core/backends/backendManager.ts';
+import type { Budgets } from '../core/cost/budgets.ts';
 import type { PodService } from '../core/fleet/podService.ts';
 import type { JobRunner } from '../core/jobs/jobRunner.ts';
 import type { Event } from '../core/kernel/event.ts';
@@ -15,6 +16,7 @@ export interface StatusBarServices {
   readonly jobs: JobRunner;
   readonly pods: PodService;
   readonly ledger: Spending | undefined;
+  readonly budgets: Budgets;
   readonly hasRunpodKey: () => boolean;
   readonly isDemo: boolean;
   readonly onDidChangeSetup: Event<unknown>;
@@ -43,6 +45,7 @@ export function registerStatusBar(services: StatusBarServices, life: Lifetime): 
   };
   for (const change of [backends.onDidChange, pods.onDidChange, onDidChangeSetup]) life.own(change(render));
   if (ledger !== undefined) life.own(ledger.onDidChange(render));
+  life.own(services.budgets.onDidChange(render));
   life.own(vscode.workspace.onDidGrantWorkspaceTrust(render));
   render();
   item.show();

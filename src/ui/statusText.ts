@@ -1,5 +1,7 @@
 import type { Tier } from '../core/backends/backend.ts';
 import type { BackendStatus } from '../core/backends/backendManager.ts';
+import { budgetText, spentShare } from '../core/cost/budget.ts';
+import type { BudgetName, BudgetUse } from '../core/cost/budget.ts';
 import { formatUsd } from '../core/cost/price.ts';
 import type { RunningJob } from '../core/jobs/jobRunner.ts';
 import { backendIcon, stateName, stateOf } from './trees/backendRows.ts';
@@ -18,6 +20,8 @@ export interface StatusSnapshot {
   readonly runningPods: readonly { readonly name: string; readonly gpu: string; readonly usdPerHourMicros: number }[];
   /** Micro-dollars; undefined = not known. */
   readonly spent: { readonly session: number; readonly day: number; readonly month: number } | undefined;
+  /** Those that are set and known. */
+  readonly budgets: readonly BudgetUse[];
 }
 
 export interface StatusText {
@@ -40,12 +44,16 @@ export function statusText(snapshot: StatusSnapshot): StatusText {
   const name = tier ?? 'no backend';
   const icon = tier === undefined ? 'error' : tierIcons[tier];
   const today = snapshot.spent !== undefined && snapshot.spent.day > 0 && `${usd(snapshot.spent.day)} today`;
-  const words = dotted(demo && 'Demo', name, perHour, today);
+  const gone = snapshot.budgets.find((use) => spentShare(use) >= 1);
+  const words = dotted(demo && 'Demo', name, perHour, today, gone !== undefined && 'budget spent');
   return {
     text: `$(${icon}) ${words}`,
     tooltip: tooltip(snapshot, perHour),
     background: backgroundOf(snapshot),
-    spoken: `PodRelay${demo ? ' demo' : ''}: ${name}, running cost ${rate === undefined ? 'not known' : perHour}`,
+    spoken: [
+      `PodRelay${demo ? ' demo' : ''}: ${name}, running cost ${rate === undefined ? 'not known' : perHour}`,
+      ...(gone === undefined ? [] : [`${budgetText(gone.name)} is spent`]),
+    ].join(', '),
   };
 }
 
@@ -60,10 +68,13 @@ function backgroundOf({
   statuses,
   runningUsdPerHourMicros,
   runningPods,
+  budgets,
 }: StatusSnapshot): StatusText['background'] {
   const broken = statuses.some((status) => status.ready.ok && status.health.known && isOut(status));
   const hope = statuses.some((status) => status.ready.ok && !isOut(status));
-  if (selected === undefined || (broken && !hope)) return 'error';
+  const spent = Math.max(0, ...budgets.map(spentShare));
+  if (selected === undefined || (broken && !hope) || spent >= 1) return 'error';
+  if (spent >= 0.8) return 'warning';
   if (runningUsdPerHourMicros === undefined && runningPods.length > 0) return 'warning';
   return undefined;
 }
@@ -74,7 +85,7 @@ function isOut(status: BackendStatus): boolean {
 }
 
 function tooltip(snapshot: StatusSnapshot, perHour: string): string {
-  const { statuses, selected, runningPods, spent } = snapshot;
+  const { statuses, selected, runningPods } = snapshot;
   const lines = statuses.map((status) => {
     const state = stateOf(status);
     const why = !status.ready.ok ? status.ready.why : status.health.known ? status.health.value.why : '';
@@ -95,9 +106,31 @@ function tooltip(snapshot: StatusSnapshot, perHour: string): string {
     ...lines,
     `| $(pulse) | Running cost | ${plainMarkdown(perHour)} |`,
     ...pods,
-    `| $(credit-card) | Spent | ${plainMarkdown(usd(spent?.session))} in this session, ` +
-      `${plainMarkdown(usd(spent?.day))} today, ${plainMarkdown(usd(spent?.month))} this month |`,
+    ...spentRows(snapshot),
   ].join('\n');
+}
+
+/** What was spent in each time against its budget, then the budgets of backends. */
+function spentRows({ spent, budgets }: StatusSnapshot): readonly string[] {
+  const against = (name: BudgetName, micros: number | undefined): string => {
+    const use = budgets.find((one) => one.name === name);
+    if (use === undefined) return plainMarkdown(usd(micros));
+    const share = spentShare(use);
+    const sign = share >= 1 ? ' $(error) spent' : share >= 0.8 ? ' $(warning)' : '';
+    const figures = `${usd(use.spentMicros)} of ${usd(use.limitMicros)} (${Math.floor(share * 100)} %)`;
+    return plainMarkdown(figures) + sign;
+  };
+  const row = (what: string, text: string): string => `| $(credit-card) | ${what} | ${text} |`;
+  return [
+    row('Spent in this session', against('session', spent?.session)),
+    row('Spent today', against('day', spent?.day)),
+    row('Spent this month', against('month', spent?.month)),
+    ...budgets
+      .filter(({ name }) => name === 'cloud' || name === 'gemini')
+      .map(({ name, spentMicros }) =>
+        row(name === 'cloud' ? 'RunPod this month' : 'Gemini this month', against(name, spentMicros)),
+      ),
+  ];
 }
 
 export interface ProgressText {

@@ -1,5 +1,7 @@
 import type * as vscode from 'vscode';
 import type { BackendManager } from '../core/backends/backendManager.ts';
+import type { Budgets } from '../core/cost/budgets.ts';
+import type { BillComparison } from '../core/cost/compareBill.ts';
 import type { PodService } from '../core/fleet/podService.ts';
 import type { JobRunner } from '../core/jobs/jobRunner.ts';
 import type { JobRecovery } from '../core/jobs/recoverJobs.ts';
@@ -31,6 +33,9 @@ export interface UiServices {
   /** False on a machine where PodRelay has done nothing yet. */
   readonly hasRecords: () => boolean;
   readonly ledger: Spending;
+  readonly budgets: Budgets;
+  /** RunPod's bill of so many days, today included, beside the ledger. */
+  readonly compareBill: (days: number, signal: AbortSignal) => Promise<BillComparison>;
   readonly settings: () => Settings;
   /** Settings, keys or addresses changed. */
   readonly onDidChangeSetup: Event<unknown>;

@@ -9,6 +9,7 @@ import { createDatabase } from '../../src/core/store/database.ts';
 import { createLedgerStore } from '../../src/core/store/ledgerStore.ts';
 import type { LedgerEntry } from '../../src/core/store/ledgerStore.ts';
 import { schemaSteps } from '../../src/core/store/schema.ts';
+import { costDays } from '../../src/ui/costs/costDays.ts';
 import { costReport } from '../../src/ui/costs/costReport.ts';
 import { costsPage, timeText } from '../../src/ui/costs/costsPage.ts';
 import type { CostsPageInput } from '../../src/ui/costs/costsPage.ts';
@@ -90,9 +91,15 @@ describe('cost report', () => {
 });
 
 describe('costs page', () => {
+  const reportOf = (entries: readonly LedgerEntry[]) => ({
+    ...costReport(statement(entries)),
+    days: costDays(statement(entries), 30),
+  });
   const page = (more: Partial<CostsPageInput> = {}) =>
     costsPage({
-      report: costReport(statement([])),
+      report: reportOf([]),
+      budgets: [],
+      bill: { is: 'unasked' },
       runningUsdPerHourMicros: 0,
       demo: false,
       cspSource: 'https://csp',
@@ -109,7 +116,7 @@ describe('costs page', () => {
   });
 
   it('shows text from outside as text', () => {
-    const report = costReport(statement([pod({ label: '<script>alert(1)</script>', note: '<b>', toMs: nowMs })]));
+    const report = reportOf([pod({ label: '<script>alert(1)</script>', note: '<b>', toMs: nowMs })]);
     const text = page({ report });
     assert.doesNotMatch(text, /<script|<b>/);
     assert.match(text, /&lt;script&gt;/);

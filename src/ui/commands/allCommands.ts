@@ -3,7 +3,7 @@ import { commands, settingPrefix, viewContainer } from '../../contract.ts';
 import { isActive } from '../../core/fleet/podFilter.ts';
 import type { Late } from '../../core/kernel/late.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
-import { costsCommand } from '../costs/costsCommand.ts';
+import { costsCommands } from '../costs/costsCommands.ts';
 import type { JobStarter } from '../jobs/jobStarter.ts';
 import { outputFolderCommand } from '../outputs/revealFile.ts';
 import type { UiServices } from '../uiServices.ts';
@@ -35,7 +35,7 @@ export function allCommands(services: CommandServices, life: Lifetime): Promise<
     ...backendCommands(services),
     ...jobCommands(services),
     outputFolderCommand(services.outputFolder),
-    costsCommand(services, life),
+    ...costsCommands(services, life),
     ...helpCommands(services),
     ...demoCommands({
       demo,

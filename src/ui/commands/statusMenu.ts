@@ -28,6 +28,7 @@ export function statusMenu({ jobs, activePods }: StatusMenuServices): Command {
           : []),
         item(vscode.l10n.t('$(server) Show Backends and Pods'), commands.showViews),
         item(vscode.l10n.t('$(graph) Show Costs'), commands.showCosts),
+        item(vscode.l10n.t('$(target) Set Budget…'), commands.setBudget),
         item(vscode.l10n.t('$(output) Show Log'), commands.showLog),
       ];
       const chosen = await vscode.window.showQuickPick(items, { title: 'PodRelay' });

@@ -1,6 +1,6 @@
 import { sumSince } from '../../core/cost/ledger.ts';
 import type { Spend, Statement } from '../../core/cost/ledger.ts';
-import type { LedgerEntry } from '../../core/store/ledgerStore.ts';
+import type { LedgerEntry, PodPart } from '../../core/store/ledgerStore.ts';
 
 /** Sums since the window opened, since midnight and since the first of the month. */
 export interface Periods {
@@ -19,7 +19,7 @@ export interface BackendCost extends Periods {
 export interface PodCost extends Periods {
   readonly podId: string;
   readonly name: string;
-  /** Billed time of this month, ms. */
+  /** Billed GPU time of this month, ms. */
   readonly ms: number;
   /** True while it bills. */
   readonly running: boolean;
@@ -39,27 +39,37 @@ export interface CostReport {
   readonly nowMs: number;
 }
 
-/** What pod time of this month was for. */
+/** What the money for pods of this month went to, in micro-dollars. */
 export interface PodUse {
   readonly jobs: number;
-  /** Micro-dollars that jobs took of the pods' time. */
+  /** What jobs took of the pods' time. */
   readonly workMicros: number;
-  /** The rest: boot, idle, and work that PodRelay did not give them. */
+  /** From each start to ComfyUI's first answer. */
+  readonly bootMicros: number;
+  /** The rest of the time: idle, and work that PodRelay did not give them. */
   readonly restMicros: number;
+  /** The pods' own disks, also while they are stopped. All of it is estimated. */
+  readonly diskMicros: number;
 }
 
 const mostEntries = 40;
 
 /** Sums of one statement. The same money is in `backends` and `pods` once: jobs on pods are a share of the pods' time. */
 export function costReport(statement: Statement): CostReport {
-  const { entries, open, nowMs, monthFromMs } = statement;
-  const all = [...open, ...entries];
+  const { entries, open, nowMs, monthFromMs, sessionFromMs } = statement;
+  const earliest = Math.min(monthFromMs, sessionFromMs);
+  const all = [...open, ...entries].filter(({ toMs }) => toMs >= earliest);
   const periods = (some: readonly LedgerEntry[]): Periods => periodsOf(some, statement);
   const ofPods = all.filter(({ kind }) => kind === 'pod');
   const inMonth = (entry: LedgerEntry): boolean => entry.toMs >= monthFromMs;
   const jobs = all.filter(({ kind }) => kind === 'job');
   const shares = jobs.filter((entry) => entry.inPodTime && inMonth(entry));
   const podSums = periods(ofPods);
+  const monthOf = (part: PodPart): number =>
+    sumSince(
+      ofPods.filter((entry) => (entry.part ?? 'run') === part),
+      monthFromMs,
+    ).micros;
   const workMicros = shares.reduce((sum, { micros }) => sum + micros, 0);
   const ownJobs = Map.groupBy(
     jobs.filter(({ inPodTime }) => !inPodTime),
@@ -77,8 +87,10 @@ export function costReport(statement: Statement): CostReport {
             ...podSums,
             jobs: shares.length,
             workMicros,
+            bootMicros: monthOf('boot'),
             // Shares are measured by our clock: they can be a little more than the time that was billed.
-            restMicros: Math.max(0, podSums.month.micros - workMicros),
+            restMicros: Math.max(0, monthOf('run') - workMicros),
+            diskMicros: monthOf('disk'),
           },
     pods: podCosts(ofPods, open, statement),
     entries: all.slice(0, mostEntries),
@@ -88,13 +100,16 @@ export function costReport(statement: Statement): CostReport {
 }
 
 function podCosts(ofPods: readonly LedgerEntry[], open: readonly LedgerEntry[], statement: Statement): PodCost[] {
-  const running = new Set(open.map(({ subject }) => subject));
+  const isTime = ({ part }: LedgerEntry): boolean => part !== 'disk';
+  const running = new Set(open.filter(isTime).map(({ subject }) => subject));
   return [...Map.groupBy(ofPods, ({ subject }) => subject)]
     .map(([podId, own]) => ({
       podId,
       // The newest comes first: a pod may have been renamed.
       name: own[0]?.label ?? podId,
-      ms: own.reduce((sum, { fromMs, toMs }) => sum + Math.max(0, toMs - Math.max(fromMs, statement.monthFromMs)), 0),
+      ms: own
+        .filter(isTime)
+        .reduce((sum, { fromMs, toMs }) => sum + Math.max(0, toMs - Math.max(fromMs, statement.monthFromMs)), 0),
       running: running.has(podId),
       ...periodsOf(own, statement),
     }))

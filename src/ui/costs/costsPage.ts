@@ -1,14 +1,23 @@
 import { commands } from '../../contract.ts';
+import type { BudgetUse } from '../../core/cost/budget.ts';
 import type { Spend } from '../../core/cost/ledger.ts';
 import { formatUsd, formatUsdPerHour } from '../../core/cost/price.ts';
 import type { LedgerEntry } from '../../core/store/ledgerStore.ts';
 import { html } from '../html.ts';
 import type { Markup } from '../html.ts';
+import { billTable } from './billTable.ts';
+import type { BillState } from './billTable.ts';
+import { budgetBars } from './budgetBars.ts';
+import { costChart } from './costChart.ts';
+import type { CostDay } from './costDays.ts';
 import type { CostReport, Periods, PodCost } from './costReport.ts';
 
 export interface CostsPageInput {
   /** A sentence instead of a report when the records cannot be read. */
-  readonly report: CostReport | { readonly unknown: string };
+  readonly report: (CostReport & { readonly days: readonly CostDay[] }) | { readonly unknown: string };
+  /** Undefined = not known. */
+  readonly budgets: readonly BudgetUse[] | undefined;
+  readonly bill: BillState;
   /** All pods that bill now; undefined = not known. */
   readonly runningUsdPerHourMicros: number | undefined;
   readonly demo: boolean;
@@ -57,7 +66,10 @@ function unknownBody(why: string): Markup {
     <p><a href="command:${commands.showLog}">Show Log</a></p>`;
 }
 
-function reportBody(report: CostReport, { runningUsdPerHourMicros }: CostsPageInput): Markup {
+function reportBody(
+  report: CostReport & { readonly days: readonly CostDay[] },
+  { runningUsdPerHourMicros, budgets, bill }: CostsPageInput,
+): Markup {
   const { total, entries, older } = report;
   return html`<section class="tiles" aria-label="Sums">
       ${tile('Session', total.session, 'since this window opened')} ${tile('Today', total.day, 'since midnight')}
@@ -72,13 +84,15 @@ function reportBody(report: CostReport, { runningUsdPerHourMicros }: CostsPageIn
         </p>
       </div>
     </section>
-    ${backendTable(report)} ${report.pods.length === 0 ? '' : podTable(report.pods)}
+    ${budgetBars(budgets)} ${costChart(report.days)} ${backendTable(report)}
+    ${report.pods.length === 0 ? '' : podTable(report.pods)} ${billTable(bill)}
     <h2>Newest entries</h2>
     ${entries.length === 0 ? html`<p class="note">Nothing was recorded this month.</p>` : entryTable(entries)}
     ${older === 0 ? '' : html`<p class="note">${older} older entries of this month are in the sums above.</p>`}
+    <p class="actions"><a class="button" href="command:${commands.exportCosts}">Export as CSV</a></p>
     <p class="note">
-      Pod time is counted to the second, up to the last look at the pods. Disks of stopped pods and network volumes are
-      not in these sums. RunPod's and Google's own bills are what you pay.
+      Pod time is counted to the second, up to the last look at the pods; disks of pods by RunPod's price list. Network
+      volumes are not in these sums. RunPod's and Google's own bills are what you pay.
     </p>`;
 }
 
@@ -107,19 +121,24 @@ function backendTable({ backends, podTime }: CostReport): Markup {
       ? []
       : [
           row(html`RunPod pods`, html`${jobText(podTime.jobs)}`, podTime),
-          html`<tr class="detail">
-            <td colspan="2">of which jobs</td>
-            <td colspan="2"></td>
-            <td class="money">${formatUsd(podTime.workMicros)}</td>
-          </tr>`,
-          html`<tr class="detail">
-            <td colspan="2">of which boot, idle and other work</td>
-            <td colspan="2"></td>
-            <td class="money">${formatUsd(podTime.restMicros)}</td>
-          </tr>`,
+          detail('of which jobs', podTime.workMicros),
+          detail('boot', podTime.bootMicros),
+          detail('idle, and work from elsewhere', podTime.restMicros),
+          detail('disks, also of stopped pods', podTime.diskMicros, 'estimated'),
         ];
   return html`<h2>By backend</h2>
     ${table(['Backend', 'Jobs this month'], [...pods, ...rows])}`;
+}
+
+/** A part of the line above, of this month. */
+function detail(what: string, micros: number, basis?: 'estimated'): Markup {
+  return html`<tr class="detail">
+    <td colspan="2">
+      ${what}${basis === undefined || micros === 0 ? '' : html` <span class="estimate inline">${basis}</span>`}
+    </td>
+    <td colspan="2"></td>
+    <td class="money">${formatUsd(micros)}</td>
+  </tr>`;
 }
 
 function podTable(pods: readonly PodCost[]): Markup {
