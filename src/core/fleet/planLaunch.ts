@@ -15,7 +15,7 @@ import type {
 import { idleSecondsToKeep } from './idleTime.ts';
 
 /** A new pod must take over work worth so many boots: what boot and idle time cost is then earned. */
-const bootsOfWork = { priority: 0.5, balanced: 0.5, fastest: 0.1, cheapest: 2 } as const;
+const bootsOfWork = { priority: 0.25, balanced: 0.25, fastest: 0.1, cheapest: 2 } as const;
 /** Of 'cheapest': a pod more is started when it saves an hour or more for a dollar. */
 const cheapestSecondsPerUsd = 10_000;
 /** A shorter saving is none: predictions are no better than that. */
