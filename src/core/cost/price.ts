@@ -64,6 +64,18 @@ export function formatUsd(micros: number | undefined): string {
   return Math.round(usd * 1000) === 0 ? '<$0.001' : `$${usd.toFixed(3)}`;
 }
 
+/** What a person enters: US dollars, with or without a sign, point or comma. Null = empty; undefined = no amount. */
+export function parseUsd(text: string): number | null | undefined {
+  const bare = text
+    .trim()
+    .replace(/^\$\s*/, '')
+    .replace(',', '.');
+  if (bare === '') return null;
+  if (!/^\d+(\.\d+)?$|^\.\d+$/.test(bare)) return undefined;
+  const usd = Number(bare);
+  return Number.isFinite(usd) && usd <= 1_000_000 ? usd : undefined;
+}
+
 /** '$0.34/h' */
 export function formatUsdPerHour(usdPerHourMicros: number | undefined): string {
   return `${formatUsd(usdPerHourMicros)}/h`;

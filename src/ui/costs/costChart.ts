@@ -39,7 +39,7 @@ export function costChart(days: readonly CostDay[]): Markup {
     (days.length - 1 - index) % labelEvery === 0
       ? html`<text
           class="tick"
-          x="${px(Math.min(x(index) + step / 2, size.width - 14))}"
+          x="${px(Math.min(x(index) + step / 2, size.width - 22))}"
           y="${size.height - 6}"
           text-anchor="middle"
         >

@@ -185,7 +185,8 @@ function spendText(spend: Spend): Markup {
 
 function entryTable(entries: readonly LedgerEntry[]): Markup {
   const rows = entries.map((entry) => {
-    const what = entry.kind === 'pod' ? `Pod ${entry.label}` : `Job on ${backendName(entry.label)}`;
+    const part = { run: 'Pod', boot: 'Boot of pod', disk: 'Disks of pod' }[entry.part ?? 'run'];
+    const what = entry.kind === 'pod' ? `${part} ${entry.label}` : `Job on ${backendName(entry.label)}`;
     const name = entry.kind === 'job' && entry.inPodTime ? 'Job on a pod' : what;
     const ms = entry.toMs - entry.fromMs;
     return html`<tr>

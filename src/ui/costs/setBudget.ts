@@ -3,7 +3,7 @@ import { budgetNames, leftMicros, spentShare } from '../../core/cost/budget.ts';
 import type { BudgetName, BudgetUse } from '../../core/cost/budget.ts';
 import type { Budgets } from '../../core/cost/budgets.ts';
 import type { Spending as LedgerSums } from '../../core/cost/ledger.ts';
-import { formatUsd } from '../../core/cost/price.ts';
+import { formatUsd, parseUsd } from '../../core/cost/price.ts';
 import type { Settings } from '../../core/settings.ts';
 import type { Spending } from '../moneySnapshot.ts';
 import { writeSetting } from '../writeSetting.ts';
@@ -47,18 +47,6 @@ export async function setBudget({ budgets, ledger, settings }: SetBudgetServices
   if (usd === undefined) return;
   await store(chosen.name, usd, settings());
   await budgets.refresh();
-}
-
-/** Null = no limit; undefined = no amount. A comma may stand for the point. */
-export function parseUsd(text: string): number | null | undefined {
-  const bare = text
-    .trim()
-    .replace(/^\$\s*/, '')
-    .replace(',', '.');
-  if (bare === '') return null;
-  if (!/^\d+(\.\d+)?$|^\.\d+$/.test(bare)) return undefined;
-  const usd = Number(bare);
-  return Number.isFinite(usd) && usd <= 1_000_000 ? usd : undefined;
 }
 
 function amountOf(name: BudgetName, settings: Settings): number | undefined {
