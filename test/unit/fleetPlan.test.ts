@@ -134,8 +134,8 @@ describe('fleet plan: scaling up', () => {
   });
 
   it('adds none that would not earn its boot', () => {
-    assert.equal(first(scene({ ...pods(pod('p')), waiting: work(17) })), 'wait');
-    assert.match(why(scene({ ...pods(pod('p')), waiting: work(17) })), /another pod is not worth it/);
+    assert.equal(first(scene({ ...pods(pod('p')), waiting: work(16) })), 'wait');
+    assert.match(why(scene({ ...pods(pod('p')), waiting: work(16) })), /another pod is not worth it/);
   });
 
   it('lets a batch be typed to its end first', () => {
