@@ -142,7 +142,10 @@ describe('rows of the Jobs view', () => {
   });
 
   it('says in its head that it is paused and how long it takes, and counts in its badge', () => {
-    assert.equal(jobsDescription({ ...all, paused: true, finishAt: now + 600_000 }, now), 'paused · 10 min left');
+    assert.equal(jobsDescription({ ...all, finishAt: now + 600_000 }, now), '10 min left');
+    assert.equal(jobsDescription({ ...all, paused: true, finishAt: now + 600_000 }, now), 'paused');
+    assert.equal(jobsDescription(all, now), '', 'what waits may take longer than what runs');
+    assert.equal(jobsDescription(viewOf(all.jobs.slice(0, 1)), now), '12 s left');
     assert.deepEqual(jobsBadge(all), { value: 3, tooltip: '1 running, 2 queued' });
     assert.equal(jobsBadge(viewOf([job('1', { state: 'done' })])), undefined);
     const rows = jobRows(sceneOf({ ...all, paused: true }));

@@ -1,6 +1,7 @@
 import type { RunningJob } from '../../core/jobs/runningJobs.ts';
 import type { QueueView } from '../../core/queue/queueView.ts';
 import { ago } from '../trees/backendRows.ts';
+import { queueEnd } from '../trees/jobText.ts';
 import { dotted, plainMarkdown } from '../trees/row.ts';
 import { burstSize } from './burst.ts';
 import type { Burst } from './burst.ts';
@@ -42,7 +43,8 @@ export function progressText({ running, view, burst, nowMs }: ProgressScene): Pr
   const isHeld = view?.paused === true && all.length === 0;
   const state = isHeld ? 'paused' : stateText(all, ended, total);
   const count = total === 1 ? '' : `${ended}/${total}`;
-  const left = view?.finishAt !== undefined && view.finishAt > nowMs ? `${ago(view.finishAt - nowMs)} left` : undefined;
+  const end = view === undefined || view.paused ? undefined : queueEnd(view, nowMs);
+  const left = end === undefined ? undefined : `${ago(end - nowMs)} left`;
   return {
     text: `$(${isHeld ? 'debug-pause' : all.length === 0 ? 'clock' : 'sync~spin'}) ${dotted(count, state)}`,
     tooltip: tooltip(running, all, queued, left, view?.paused === true),

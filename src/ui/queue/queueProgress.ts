@@ -45,10 +45,11 @@ export function registerQueueProgress(services: QueueProgressServices, life: Lif
       if (next?.endedBefore !== burst?.endedBefore) void memory.update(memoryKey, next);
       burst = next;
       setContext(contextKeys.queuePaused, view.paused);
-      if (burst === undefined) {
-        watching?.dispose();
-        watching = undefined;
-      } else watching ??= queue.watch();
+    }
+    if (burst !== undefined || jobs.running().length > 0) watching ??= queue.watch();
+    else {
+      watching?.dispose();
+      watching = undefined;
     }
     const shown = progressText({ running: jobs.running(), view, burst, nowMs: clock.now() });
     setContext(contextKeys.running, shown !== undefined);

@@ -3,7 +3,7 @@ import { commands, viewItem } from '../../contract.ts';
 import type { Observed } from '../../core/kernel/observed.ts';
 import type { QueueJob, QueueView } from '../../core/queue/queueView.ts';
 import { ago } from './backendRows.ts';
-import { costText, jobIcon, jobStateName, jobSummary } from './jobText.ts';
+import { costText, jobIcon, jobStateName, jobSummary, queueEnd } from './jobText.ts';
 import { dotted, plainMarkdown } from './row.ts';
 import type { Row } from './row.ts';
 
@@ -29,8 +29,8 @@ export function jobsState({ view, lastSeen, hasRecords }: JobScene): 'listed' | 
 /** What the view's head says beside its name. */
 export function jobsDescription(view: QueueView, nowMs: number): string {
   const waiting = view.counts.queued + view.counts.running;
-  const left = view.finishAt === undefined || view.finishAt <= nowMs ? '' : `${ago(view.finishAt - nowMs)} left`;
-  return dotted(view.paused && 'paused', waiting > 0 && left);
+  const end = waiting > 0 && !view.paused ? queueEnd(view, nowMs) : undefined;
+  return dotted(view.paused && 'paused', end !== undefined && `${ago(end - nowMs)} left`);
 }
 
 /** Jobs that run or wait, for the view's badge. */
@@ -75,7 +75,7 @@ function groupRows(view: QueueView, nowMs: number, isOld: boolean): readonly Row
   const failed = of('failed', 'lost');
   const done = of('done');
   const cancelled = of('cancelled');
-  const isHeld = view.paused && 'paused: nothing new is started';
+  const isHeld = view.paused && 'paused';
   return [
     ...group('running', 'Running', counts.running, rows(of('running'))),
     ...group('queued', 'Queued', counts.queued, waiting, dotted(isHeld)),

@@ -1,5 +1,5 @@
 import { formatUsd } from '../../core/cost/price.ts';
-import type { QueueJob } from '../../core/queue/queueView.ts';
+import type { QueueJob, QueueView } from '../../core/queue/queueView.ts';
 import { ago } from './backendRows.ts';
 import { dotted } from './row.ts';
 import type { RowIcon } from './row.ts';
@@ -33,7 +33,7 @@ export function jobSummary(job: QueueJob, nowMs: number): string {
     case 'running':
       return dotted(
         progressOf(job),
-        job.backendLabel,
+        job.backendLabel ?? job.backend,
         job.finishAt !== undefined && job.finishAt > nowMs && `${ago(job.finishAt - nowMs)} left`,
         !job.here && 'in another window',
       );
@@ -45,7 +45,7 @@ export function jobSummary(job: QueueJob, nowMs: number): string {
         job.waitsFor === undefined && job.finishAt !== undefined && `done in ${ago(job.finishAt - nowMs)}`,
       );
     case 'done':
-      return dotted(job.backendLabel, costText(job.micros), filesText(job), since(job, nowMs));
+      return dotted(job.backendLabel ?? job.backend, costText(job.micros), filesText(job), since(job, nowMs));
     case 'failed':
     case 'lost':
       return dotted(job.fault ?? 'the reason is not known', since(job, nowMs));
@@ -72,4 +72,11 @@ export function costText(micros: number | undefined): string {
 
 function filesText({ outputs }: QueueJob): string {
   return outputs.length === 1 ? '' : outputs.length === 0 ? 'no file' : `${outputs.length} files`;
+}
+
+/** When nothing is left to do, predicted; ms since the epoch. Undefined = not known, or already past. */
+export function queueEnd({ finishAt, jobs }: QueueView, nowMs: number): number | undefined {
+  const running = jobs.flatMap((job) => (job.state === 'running' && job.finishAt !== undefined ? [job.finishAt] : []));
+  const end = finishAt ?? (jobs.some(({ state }) => state === 'queued') ? undefined : Math.max(0, ...running));
+  return end === undefined || end <= nowMs ? undefined : end;
 }
