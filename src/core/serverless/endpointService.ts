@@ -1,0 +1,242 @@
+import { Emitter } from '../kernel/event.ts';
+import type { Disposable, Event } from '../kernel/event.ts';
+import { throwIfAborted, toFault } from '../kernel/fault.ts';
+import { late } from '../kernel/late.ts';
+import { Lifetime } from '../kernel/lifetime.ts';
+import { known, unknown } from '../kernel/observed.ts';
+import type { Observed } from '../kernel/observed.ts';
+import type { Clock, Log } from '../kernel/ports.ts';
+import { untilAborted } from '../kernel/untilAborted.ts';
+import type { EndpointWish } from './createEndpoint.ts';
+import type { Endpoint, GpuPrice } from './endpoint.ts';
+import type { EndpointClient, Worker } from './endpointClient.ts';
+import type { EndpointHealth, JobClient } from './jobClient.ts';
+
+const { createEndpoint, changeMaxWorkers } = late(() => import('./createEndpoint.ts'));
+
+/** An endpoint with what its workers and its queue say. */
+export interface EndpointStatus {
+  readonly endpoint: Endpoint;
+  readonly workers: Observed<readonly Worker[]>;
+  readonly health: Observed<EndpointHealth>;
+}
+
+export interface EndpointServiceOptions {
+  readonly endpoints: EndpointClient;
+  readonly jobs: Pick<JobClient, 'health' | 'purgeQueue'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Between two looks for an endpoint whose create was not answered. */
+  readonly pollMs?: number;
+  /** How long such an endpoint is looked for. */
+  readonly adoptWithinMs?: number;
+  /** Of how many endpoints workers and queue are asked in one refresh. */
+  readonly mostPerRefresh?: number;
+}
+
+/** All endpoints of the account at one moment, in ms since the epoch. */
+export interface EndpointListing {
+  readonly endpoints: readonly EndpointStatus[];
+  readonly at: number;
+}
+
+/** List prices change by the month. */
+const pricesForMs = 3_600_000;
+
+/** The account's serverless endpoints: a snapshot with its age, and what can be done to them. It asks when it is asked. */
+export class EndpointService implements Disposable {
+  readonly #life = new Lifetime();
+  readonly #changed = this.#life.own(new Emitter<void>());
+  readonly #options: EndpointServiceOptions;
+  #endpoints: Observed<readonly EndpointStatus[]>;
+  #lastSeen: EndpointListing | undefined;
+  #prices: Observed<readonly GpuPrice[]>;
+  #refreshing: Promise<readonly EndpointStatus[]> | undefined;
+  /** Counts our own changes, which a list that was asked for before them does not hold. */
+  #changes = 0;
+
+  constructor(options: EndpointServiceOptions) {
+    this.#options = options;
+    this.#endpoints = unknown(options.clock.now());
+    this.#prices = unknown(options.clock.now());
+  }
+
+  /** Fires after the snapshot has changed. */
+  get onDidChange(): Event<void> {
+    return this.#changed.event;
+  }
+
+  /** Unknown before the first refresh, and after one that failed. */
+  get endpoints(): Observed<readonly EndpointStatus[]> {
+    return this.#endpoints;
+  }
+
+  /** As they were when last known. */
+  get lastSeen(): EndpointListing | undefined {
+    return this.#lastSeen;
+  }
+
+  /** List prices of serverless GPUs; read once there is an endpoint. */
+  get prices(): Observed<readonly GpuPrice[]> {
+    return this.#prices;
+  }
+
+  /** Lists the endpoints, then asks for their workers and queues; callers at the same time share one refresh. */
+  async refresh(signal: AbortSignal): Promise<readonly EndpointStatus[]> {
+    throwIfAborted(signal);
+    this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = undefined));
+    return untilAborted(this.#refreshing, signal);
+  }
+
+  /** List prices of the GPU types that workers can have; an hour old at most. */
+  async gpuPrices(signal: AbortSignal): Promise<readonly GpuPrice[]> {
+    const { endpoints, clock } = this.#options;
+    if (this.#prices.known && clock.now() - this.#prices.at < pricesForMs) return this.#prices.value;
+    const prices = await endpoints.prices(signal);
+    this.#prices = known(prices, clock.now());
+    return prices;
+  }
+
+  /** Workers and queue of one endpoint, read now. */
+  async look(endpointId: string, signal: AbortSignal): Promise<EndpointStatus> {
+    const endpoint = await this.#options.endpoints.get(endpointId, signal);
+    const status = await this.#withDetails({ endpoint, ...this.#details(endpointId) }, signal);
+    this.#put(status);
+    return status;
+  }
+
+  /** Creates an endpoint that costs nothing before its first job. A lost answer is answered by looking for its name. */
+  async create(wish: EndpointWish, signal: AbortSignal): Promise<Endpoint> {
+    const { endpoints: client, clock, log, pollMs = 3_000, adoptWithinMs = 30_000 } = this.#options;
+    const endpoint = await createEndpoint({ client, clock, log, pollMs, adoptWithinMs }, wish, signal);
+    this.#put({ endpoint, ...this.#details(endpoint.id) });
+    return endpoint;
+  }
+
+  /** 0 = it takes jobs and runs none. */
+  async setMaxWorkers(endpointId: string, max: number, signal: AbortSignal): Promise<Endpoint> {
+    const endpoint = await changeMaxWorkers(this.#options.endpoints, endpointId, max, signal);
+    this.#put({ endpoint, ...this.#details(endpointId) });
+    return endpoint;
+  }
+
+  /** How many waiting jobs were removed; running ones go on. */
+  async purgeQueue(endpointId: string, signal: AbortSignal): Promise<number> {
+    const removed = await this.#options.jobs.purgeQueue(endpointId, signal);
+    const seen = this.#seen().find(({ endpoint }) => endpoint.id === endpointId);
+    if (seen !== undefined) this.#put(await this.#withDetails(seen, signal));
+    return removed;
+  }
+
+  /** With all its jobs. */
+  async delete(endpointId: string, signal: AbortSignal): Promise<void> {
+    await this.#options.endpoints.delete(endpointId, signal);
+    this.#changes += 1;
+    this.#show(this.#seen().filter(({ endpoint }) => endpoint.id !== endpointId));
+  }
+
+  dispose(): void {
+    this.#life.dispose();
+  }
+
+  async #refresh(): Promise<readonly EndpointStatus[]> {
+    const { clock } = this.#options;
+    const { signal } = this.#life;
+    const listed = await this.#list(signal).catch((error: unknown) => {
+      const why = toFault(error);
+      if (!signal.aborted) {
+        this.#endpoints = unknown(this.#endpoints.known ? clock.now() : this.#endpoints.since, why);
+        this.#changed.fire();
+      }
+      throw why;
+    });
+    this.#set(listed.map((endpoint) => ({ endpoint, ...this.#details(endpoint.id) })));
+    if (listed.length > 0) await Promise.all([this.#readPrices(signal), this.#readDetails(signal)]);
+    return this.#seen();
+  }
+
+  async #list(signal: AbortSignal): Promise<readonly Endpoint[]> {
+    for (;;) {
+      const before = this.#changes;
+      const endpoints = await this.#options.endpoints.list(signal);
+      if (before === this.#changes) return endpoints;
+    }
+  }
+
+  async #readPrices(signal: AbortSignal): Promise<void> {
+    const before = this.#prices;
+    // A price is a column, not a condition.
+    await this.gpuPrices(signal).catch((error: unknown) => {
+      this.#options.log.debug(`Prices of serverless GPUs are not known: ${toFault(error).message}`);
+    });
+    if (this.#prices !== before) this.#changed.fire();
+  }
+
+  /** Of those that were looked at longest ago: an account may have very many, and RunPod a limit. */
+  async #readDetails(signal: AbortSignal): Promise<void> {
+    const oldest = [...this.#seen()].sort((a, b) => seenAt(a) - seenAt(b)).slice(0, this.#options.mostPerRefresh ?? 12);
+    const read = await Promise.all(oldest.map((status) => this.#withDetails(status, signal)));
+    if (signal.aborted) return;
+    const byId = new Map(read.map((status) => [status.endpoint.id, status]));
+    // The endpoint itself may have been changed in between.
+    this.#show(this.#seen().map((seen) => ({ ...seen, ...detailsOf(byId.get(seen.endpoint.id) ?? seen) })));
+  }
+
+  async #withDetails(status: EndpointStatus, signal: AbortSignal): Promise<EndpointStatus> {
+    const { endpoints, jobs, clock } = this.#options;
+    const { id, kind } = status.endpoint;
+    const observe = async <T>(asked: Promise<T>, before: Observed<T>): Promise<Observed<T>> => {
+      try {
+        return known(await asked, clock.now());
+      } catch (error) {
+        return unknown(before.known ? clock.now() : before.since, toFault(error));
+      }
+    };
+    const [workers, health] = await Promise.all([
+      observe(endpoints.workers(id, signal), status.workers),
+      // A load balancer has no queue to ask.
+      kind === 'loadBalancer' ? status.health : observe(jobs.health(id, signal), status.health),
+    ]);
+    throwIfAborted(signal);
+    return { ...status, workers, health };
+  }
+
+  #seen(): readonly EndpointStatus[] {
+    return this.#endpoints.known ? this.#endpoints.value : (this.#lastSeen?.endpoints ?? []);
+  }
+
+  #details(endpointId: string): Pick<EndpointStatus, 'workers' | 'health'> {
+    const seen = this.#seen().find(({ endpoint }) => endpoint.id === endpointId);
+    const never = unknown(this.#options.clock.now());
+    return seen === undefined ? { workers: never, health: never } : detailsOf(seen);
+  }
+
+  #put(status: EndpointStatus): void {
+    this.#changes += 1;
+    const seen = this.#seen();
+    const isNew = !seen.some(({ endpoint }) => endpoint.id === status.endpoint.id);
+    this.#show(isNew ? [status, ...seen] : seen.map((one) => (one.endpoint.id === status.endpoint.id ? status : one)));
+  }
+
+  /** What is known of some does not make the list known. */
+  #show(endpoints: readonly EndpointStatus[]): void {
+    if (this.#endpoints.known) return this.#set(endpoints);
+    this.#lastSeen = { endpoints, at: this.#options.clock.now() };
+    this.#changed.fire();
+  }
+
+  #set(endpoints: readonly EndpointStatus[]): void {
+    const at = this.#options.clock.now();
+    this.#endpoints = known(endpoints, at);
+    this.#lastSeen = { endpoints, at };
+    this.#changed.fire();
+  }
+}
+
+function detailsOf({ workers, health }: EndpointStatus): Pick<EndpointStatus, 'workers' | 'health'> {
+  return { workers, health };
+}
+
+function seenAt({ workers }: EndpointStatus): number {
+  return workers.known ? workers.at : workers.why === undefined ? 0 : workers.since;
+}
