@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { probeComfy } from '../../src/core/backends/comfyBackend.ts';
+import { jobProgress } from '../../src/core/backends/comfyResult.ts';
 import { parseWorkflow } from '../../src/core/comfy/workflow.ts';
 import type { PromptProgress } from '../../src/core/comfy/runPrompt.ts';
 import type { Workflow } from '../../src/core/comfy/workflow.ts';
@@ -172,6 +173,24 @@ for (const profile of profiles) {
       for (let tries = 0; run.sim.state().workerAlive && tries < 50; tries++) await systemClock.sleep(20, world.signal);
       assert.equal(run.sim.state().workerAlive, false);
       assert.equal((await fetch(`${run.base}/prompt`)).status, 200, 'and answers as if nothing had happened');
+    });
+
+    it('fact 8: a worker that is dead already takes the prompt for ever, and its silence is told', async () => {
+      run.sim.control.faults = { zombieWorker: true };
+      const startedAt = Date.now();
+      // Four minutes of silence in a second.
+      const clock = { ...systemClock, now: () => startedAt + (Date.now() - startedAt) * 240 };
+      const stop = new AbortController();
+      const told: PromptProgress[] = [];
+      const onProgress = (at: PromptProgress): void => {
+        if (at.silentMs === undefined) return;
+        told.push(at);
+        stop.abort(new Fault('cancelled', 'Cancelled'));
+      };
+      setTimeout(() => stop.abort(new Fault('timeout', 'Nothing was told')), 8_000).unref();
+      assert.equal((await faultOf(world.run(quickGraph(), { clock, onProgress }, stop.signal))).kind, 'cancelled');
+      assert.equal(told.length, 1);
+      assert.match(jobProgress(told[0]!).phase, /Nothing heard for \d+ min/);
     });
 
     it('fact 9: an identical prompt executes nothing and reports the old files, which are taken', async () => {

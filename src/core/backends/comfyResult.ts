@@ -8,8 +8,12 @@ export function remoteFile(client: ComfyClient, file: OutputFile): RemoteFile {
 
 /** What a prompt's progress is to a job. */
 export function jobProgress(at: PromptProgress): JobProgress {
+  const running =
+    at.silentMs === undefined
+      ? 'Generating'
+      : `Nothing heard for ${Math.round(at.silentMs / 60_000)} min: ComfyUI may hang, or load a model`;
   const phase =
-    at.phase === 'sent' ? 'Sending' : at.phase === 'queued' ? `Waiting (${(at.place ?? 0) + 1} in line)` : 'Generating';
+    at.phase === 'sent' ? 'Sending' : at.phase === 'queued' ? `Waiting (${(at.place ?? 0) + 1} in line)` : running;
   return {
     phase,
     ...(at.fraction === undefined ? {} : { fraction: at.fraction }),

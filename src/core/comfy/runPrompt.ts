@@ -14,6 +14,8 @@ export interface PromptProgress {
   readonly fraction?: number;
   /** Title or class of the node at work. */
   readonly node?: string;
+  /** It should run, and nothing was heard of it for so long: its worker may be dead (comfyui.md 8.3 F1). */
+  readonly silentMs?: number;
   /** Prompts before ours. */
   readonly place?: number;
   readonly preview?: { readonly mimeType: string; readonly bytes: Uint8Array };
@@ -39,6 +41,8 @@ const pollMs = { socketLive: 3_000, socketMute: { from: 100, to: 1_000 }, histor
  * machine a refused connection has one meaning; elsewhere it may be a network that comes back.
  */
 const deadAfter = { here: { misses: 3, ms: 0 }, otherwise: { misses: 6, ms: 10_000 } } as const;
+/** Nodes are silent for a minute at times, and longer while they load a model (comfyui.md 6.2): then it is worth a word. */
+const unusualSilenceMs = 120_000;
 /** 'Unknown there' is asked twice: the prompt may be on its way from the queue to the history. */
 const secondOpinionMs = 300;
 const cancelTimeoutMs = 5_000;
@@ -161,6 +165,7 @@ class Follower {
   /** Something happened since the last look. */
   #dirty = false;
   #lateRounds = 0;
+  #heardAt: number;
   /** An event says that the run is over, one way or the other: the history entry is there, or will be soon. */
   #ended = false;
   #doneNodes = 0;
@@ -168,6 +173,7 @@ class Follower {
 
   constructor(options: RunPromptOptions) {
     this.#options = options;
+    this.#heardAt = options.clock.now();
     this.#total = Object.keys(options.workflow).length;
   }
 
@@ -178,6 +184,7 @@ class Follower {
     this.#socket = socket;
     socket.onEvent((event) => {
       if ('promptId' in event && event.promptId !== undefined && event.promptId !== this.#options.promptId) return;
+      if (event.is !== 'status') this.#heardAt = clock.now();
       switch (event.is) {
         case 'executing':
           // The form without a prompt id comes after a reconnection and may mean another prompt.
@@ -233,6 +240,7 @@ class Follower {
       let entry: HistoryEntry | undefined;
       try {
         const where = await this.#look(signal);
+        if (where.at !== 'running') this.#heardAt = clock.now();
         unknowns = where.at === 'unknown' ? unknowns + 1 : 0;
         if (where.at === 'finished') entry = where.entry;
         misses = 0;
@@ -266,6 +274,12 @@ class Follower {
     if (where.at === 'pending') this.#options.onProgress({ phase: 'queued', place: where.place });
     if (where.at === 'running') this.#options.onProgress(this.#state(undefined));
     return where;
+  }
+
+  /** Without a socket nothing is ever heard, which says nothing. */
+  #silence(): { readonly silentMs?: number } {
+    const silentMs = this.#options.clock.now() - this.#heardAt;
+    return this.#socket?.live === true && silentMs > unusualSilenceMs ? { silentMs } : {};
   }
 
   #pauseMs(misses: number, unknowns: number, waitedMs: number): number {
@@ -327,6 +341,7 @@ class Follower {
     const name = node?._meta?.title ?? node?.class_type ?? id;
     return {
       phase: 'running',
+      ...this.#silence(),
       ...(this.#doneNodes > 0 || within !== undefined ? { fraction } : {}),
       ...(name === undefined ? {} : { node: name }),
     };
