@@ -28,6 +28,10 @@ import { KeyRing } from './keyRing.ts';
 import { openBackends } from './openBackends.ts';
 import { isOurs } from './runpod/pod.ts';
 import type { RunpodClient } from './runpod/runpodClient.ts';
+import type { OpenedQueue } from './queue/createQueue.ts';
+import { LateQueue } from './queue/lateQueue.ts';
+import { queuePolicy, queuePrice } from './queue/queueRules.ts';
+import type { QueueService } from './queue/queueView.ts';
 import type { Settings } from './settings.ts';
 import type { Database } from './store/database.ts';
 
@@ -98,6 +102,8 @@ export interface Core {
   jobsOn(podId: string): number;
   readonly jobs: JobRunner;
   readonly recovery: JobRecovery;
+  /** Jobs of all windows; those that are queued are given away by one of them. */
+  readonly queue: QueueService;
 }
 
 /** Three signs of life are missed before a window counts as gone. */
@@ -108,6 +114,8 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
   const { clock, log } = options;
   const transport = lazyTransport(options.network, life);
   const newId = (): string => randomUUID();
+  /** This window, among those that share the records. */
+  const windowId = newId();
 
   const contents = new Contents();
   const noting = (baseUrl: string): Pick<ComfyClientOptions, 'onObjectInfo'> => ({
@@ -234,9 +242,9 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
   );
   const leaseMs = options.jobLeaseMs ?? defaultJobLeaseMs;
   const store = late(async () =>
-    (await import('./store/jobStore.ts')).createJobStore(database, { owner: newId(), leaseMs }),
+    (await import('./store/jobStore.ts')).createJobStore(database, { owner: windowId, leaseMs }),
   );
-  const jobs = life.own(
+  const jobs: JobRunner = life.own(
     new JobRunner({
       backends,
       store,
@@ -246,12 +254,31 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
       clock,
       log,
       outputFolder: options.outputFolder,
-      onDone: options.onJobDone,
+      onDone: async (outcome) => {
+        await options.onJobDone(outcome);
+        await (await queueParts()).runTimes.note(outcome);
+      },
+      putBack: async (...args) => (await queueParts()).schedule.putBack(...args),
       explain,
       simulated: options.simulated ?? false,
     }),
   );
   const recovery = new JobRecovery({ store, jobs, backends, clock, log });
+  const queueParts = once(async (): Promise<OpenedQueue> => {
+    const { createQueue } = await import('./queue/createQueue.ts');
+    return createQueue(
+      {
+        ...options,
+        ...{ database, jobs, backends, recovery, owner: windowId, jobLeaseMs: leaseMs, leadMs: leaseMs },
+        policy: () => queuePolicy(options.settings()),
+        priceOf: (id) => queuePrice(backends, pods, id),
+      },
+      life,
+    );
+  });
+  const queue = life.own(new LateQueue(async () => (await queueParts()).queue, clock.now()));
+  // What runs here is told to the other windows, where it may be cancelled.
+  life.own(jobs.onDidChange(() => void queueParts().catch(() => undefined)));
   const podsMayRun = async (): Promise<boolean> => {
     if (ledger.mayOwe || (await podRecords.unconfirmed()).length > 0) return true;
     return (await podRecords.owned()).length > 0;
@@ -278,6 +305,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     jobsOn: (podId) => cloud.jobsOn(podId),
     jobs,
     recovery,
+    queue,
   };
 }
 

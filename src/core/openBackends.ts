@@ -10,7 +10,7 @@ import { podAt } from './fleet/agentDoors.ts';
 import type { JobRunnerOptions } from './jobs/jobRunner.ts';
 import type { Lifetime } from './kernel/lifetime.ts';
 import type { KeyRing } from './keyRing.ts';
-import type { RoutePolicy } from './routing/route.ts';
+import { routePolicy } from './routing/routePolicy.ts';
 import { createServerlessBackend } from './serverless/serverlessBackend.ts';
 import type { Settings } from './settings.ts';
 
@@ -99,7 +99,7 @@ export function openBackends(options: OpenBackendsOptions, life: Lifetime): Open
       },
       clock,
       log,
-      policy: () => policyOf(settings()),
+      policy: () => routePolicy(settings()),
     }),
   );
   life.own(keys.onDidChange((id) => backends.reset(id === 'runpodApiKey' ? 'cloud' : 'gemini')));
@@ -116,14 +116,4 @@ export function openBackends(options: OpenBackendsOptions, life: Lifetime): Open
     return withOwners(fault, { workflow, places, contents: options.contents, ask }, signal);
   };
   return { backends, cloud, explain };
-}
-
-function policyOf(settings: Settings): Omit<RoutePolicy, 'localOnly'> {
-  const forced = settings['routing.forced'];
-  const preferred = settings['routing.preferred'];
-  return {
-    priority: settings['routing.priority'],
-    ...(forced === 'none' ? {} : { forced }),
-    ...(preferred === 'none' ? {} : { preferred }),
-  };
 }

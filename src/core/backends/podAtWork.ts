@@ -20,11 +20,11 @@ export async function findPodAt(deps: PodDeps, address: string, signal: AbortSig
   try {
     const pod = await lookTwice(deps, ({ id }) => deps.pods.address(id) === address, signal);
     if (pod === undefined || pod.status === 'TERMINATED') {
-      return { is: 'lost', why: 'The pod that ran it has been terminated' };
+      return { is: 'lost', why: 'The pod that ran it has been terminated', end: 'withMachine' };
     }
     if (pod.status === 'RUNNING') return { is: 'pod', pod };
     if (pod.status === 'EXITED' || pod.status === 'ERROR') {
-      return { is: 'lost', why: 'The pod that ran it was stopped before the result was fetched' };
+      return { is: 'lost', why: 'The pod that ran it was stopped before the result was fetched', end: 'withMachine' };
     }
     return { is: 'later', why: `The pod that ran it is ${pod.status.toLowerCase()}` };
   } catch (error) {

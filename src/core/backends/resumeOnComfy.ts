@@ -19,17 +19,18 @@ export type ResumedOnComfy =
 /** Asks one ComfyUI for a job that an earlier window sent there. */
 export async function resumeOnComfy(
   { client, clock, log, newId }: ComfyResumeOptions,
-  { promptId, clientId }: RemoteRun,
+  { promptId, clientId, sentBefore }: RemoteRun,
   job: JobRequest,
   context: RunContext,
   signal: AbortSignal,
 ): Promise<ResumedOnComfy> {
-  if (promptId === undefined) return { is: 'lost', why: 'It had not been sent to the server yet' };
+  if (promptId === undefined) return { is: 'lost', why: 'It had not been sent to the server yet', end: 'neverSent' };
   const resumed = await resumePrompt(
     {
       client,
       workflow: job.workflow,
       promptId,
+      ...(sentBefore === undefined ? {} : { sentBefore }),
       clientId: clientId ?? newId(),
       clock,
       log,

@@ -21,6 +21,8 @@ export interface ComfyRun {
   readonly files: readonly RemoteFile[];
   /** The graph that ran. */
   readonly workflow: Workflow;
+  /** Absent = not observed. */
+  readonly ranMs?: number;
 }
 
 /** One workflow on one ComfyUI, wherever that runs: on this machine or on a pod. */
@@ -38,8 +40,15 @@ export async function runOnComfy(
   const clientId = newId();
   await context.onIntent({ address: client.baseUrl, promptId, clientId });
   const onProgress = (at: PromptProgress): void => context.onProgress(jobProgress(at));
-  const files = await runPrompt({ client, workflow, promptId, clientId, clock, log, onProgress }, signal);
-  return { files: files.map((file) => remoteFile(client, file)), workflow };
+  let ran: { readonly ranMs?: number } = {};
+  const events = {
+    onProgress,
+    onSend: async () => context.onSend?.(),
+    onAccepted: () => context.onAccepted?.(),
+    onRan: (ranMs: number) => void (ran = { ranMs }),
+  };
+  const files = await runPrompt({ client, workflow, promptId, clientId, clock, log, ...events }, signal);
+  return { files: files.map((file) => remoteFile(client, file)), workflow, ...ran };
 }
 
 async function prepared(options: ComfyRunOptions, workflow: Workflow, signal: AbortSignal): Promise<Workflow> {

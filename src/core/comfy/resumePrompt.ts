@@ -11,7 +11,8 @@ export type ResumedPrompt =
       /** How long it ran by the server's own clock. */
       readonly ranMs: number | undefined;
     }
-  | { readonly is: 'lost'; readonly why: string }
+  /** 'neverSent': the server knows what was sent to it before, and not this. */
+  | { readonly is: 'lost'; readonly why: string; readonly end: 'neverSent' | 'unknown' }
   | { readonly is: 'later'; readonly why: string };
 
 /** A prompt that was on its way when its window ended may still arrive. */
@@ -22,13 +23,16 @@ const secondLookMs = 500;
  * waits or runs. A server that answers and does not know it has lost it; one that does not answer may still have it.
  * @throws Fault when the prompt failed or was cancelled
  */
-export async function resumePrompt(options: RunPromptOptions, signal: AbortSignal): Promise<ResumedPrompt> {
-  const { client, promptId, clock } = options;
+export async function resumePrompt(
+  options: RunPromptOptions & { readonly sentBefore?: readonly string[] },
+  signal: AbortSignal,
+): Promise<ResumedPrompt> {
+  const { client, promptId, clock, sentBefore = [] } = options;
   const isKnown = async (): Promise<boolean> => (await client.find(promptId, signal)).at !== 'unknown';
   try {
     if (!(await isKnown())) {
       await clock.sleep(secondLookMs, signal);
-      if (!(await isKnown())) return forgotten;
+      if (!(await isKnown())) return await forgottenOr(client, sentBefore, signal);
     }
     const files = await followPrompt(options, signal);
     const entry = await client.history(promptId, signal).catch(() => undefined);
@@ -43,8 +47,22 @@ export async function resumePrompt(options: RunPromptOptions, signal: AbortSigna
   }
 }
 
+/** A server that was not restarted since still has the history of that time. */
+async function forgottenOr(
+  client: RunPromptOptions['client'],
+  sentBefore: readonly string[],
+  signal: AbortSignal,
+): Promise<ResumedPrompt> {
+  for (const earlier of sentBefore) {
+    if ((await client.history(earlier, signal)) === undefined) continue;
+    return { is: 'lost', why: 'It had not been sent to the server yet', end: 'neverSent' };
+  }
+  return forgotten;
+}
+
 const forgotten = {
   is: 'lost',
+  end: 'unknown',
   why: 'The server no longer knows the job: it was restarted, or its queue or history was cleared',
 } as const;
 

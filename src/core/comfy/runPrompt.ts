@@ -30,8 +30,12 @@ export interface RunPromptOptions {
   readonly clock: Clock;
   readonly log: Log;
   onProgress(progress: PromptProgress): void;
+  /** Just before the prompt is sent; what it throws keeps it from being sent. */
+  onSend?(): Promise<void>;
   /** The server has accepted the prompt. */
   onAccepted?(): void;
+  /** How long it ran, as seen from here; not called when its start was not seen. */
+  onRan?(ms: number): void;
 }
 
 /** Polling is the truth; a lively socket only makes it rarer. Without one it begins quickly and grows slower. */
@@ -63,6 +67,7 @@ export async function runPrompt(options: RunPromptOptions, signal: AbortSignal):
     signal,
     () => sent,
     async () => {
+      await options.onSend?.();
       await submitOnce(options, signal, () => (sent = 'maybe'));
       sent = 'yes';
       options.onAccepted?.();
@@ -170,6 +175,9 @@ class Follower {
   #ended = false;
   #doneNodes = 0;
   #currentNode: string | undefined;
+  /** ms since the epoch, as seen from here */
+  #ranFrom: number | undefined;
+  #ranTo: number | undefined;
 
   constructor(options: RunPromptOptions) {
     this.#options = options;
@@ -212,8 +220,10 @@ class Follower {
             preview: { mimeType: event.mimeType, bytes: event.bytes },
           });
           return;
-        case 'status':
         case 'started':
+          this.#ranFrom ??= this.#options.clock.now();
+          return;
+        case 'status':
           return;
       }
     });
@@ -254,7 +264,10 @@ class Follower {
         const limit = refused && this.#isHere() ? deadAfter.here : deadAfter.otherwise;
         if (misses >= limit.misses && clock.now() - answeredAt >= limit.ms) throw wentAway(fault);
       }
-      if (entry !== undefined) return this.#result(entry);
+      if (entry !== undefined) {
+        if (this.#ranFrom !== undefined) this.#options.onRan?.((this.#ranTo ?? clock.now()) - this.#ranFrom);
+        return this.#result(entry);
+      }
       if (unknowns >= 2) throw new Fault('unavailable', forgottenMessage, { delivered: 'no' });
       await this.#pause(this.#pauseMs(misses, unknowns, clock.now() - startedAt), clock, signal);
     }
@@ -272,7 +285,7 @@ class Follower {
     }
     const where = await client.find(promptId, signal);
     if (where.at === 'pending') this.#options.onProgress({ phase: 'queued', place: where.place });
-    if (where.at === 'running') this.#options.onProgress(this.#state(undefined));
+    if (where.at === 'running') this.#running(undefined, undefined);
     return where;
   }
 
@@ -325,11 +338,13 @@ class Follower {
   }
 
   #end(): void {
+    this.#ranTo ??= this.#options.clock.now();
     this.#ended = true;
     this.#wake();
   }
 
   #running(node: string | undefined, within: number | undefined): void {
+    this.#ranFrom ??= this.#options.clock.now();
     if (node !== undefined) this.#currentNode = node;
     this.#options.onProgress(this.#state(within));
   }

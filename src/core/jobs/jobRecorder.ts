@@ -20,6 +20,9 @@ export interface JobEnd {
   readonly cost?: { readonly micros: number; readonly basis: string; readonly kind: CostKind };
 }
 
+/** After an intent: later than that, it is asked for again whose the job is. */
+const sendWithinMs = 3_000;
+
 /**
  * The record of one job while it runs. A record that cannot be written does not stop a job on one's own machine, where
  * nothing but time can be lost with it: that is a warning. What is paid for is not sent without one, since after a crash
@@ -33,6 +36,8 @@ export class JobRecorder {
   readonly #warnings = new Set<string>();
   /** Why there is no record. */
   #missing: Fault | undefined;
+  /** When something was last intended; ms since the epoch. */
+  #intendedAt: number | undefined;
 
   constructor(store: JobStore, clock: Clock, log: Log, id: string) {
     this.#store = store;
@@ -48,13 +53,8 @@ export class JobRecorder {
 
   /** Writes the job down. Never throws: {@link mayBegin} and {@link intend} decide what a failure means. */
   async begin(request: JobRequest, outputFolder: string): Promise<void> {
-    const { id, label, workflow, media, localOnly, inputFolder } = request;
-    const details: JobDetails = {
-      media,
-      localOnly,
-      outputFolder,
-      ...(inputFolder === undefined ? {} : { inputFolder }),
-    };
+    const { id, label, workflow } = request;
+    const details = detailsFor(request, outputFolder);
     const row = {
       id,
       label,
@@ -80,6 +80,7 @@ export class JobRecorder {
   async intend(backend: Pick<Backend, 'id' | 'billing'>, remote: RemoteRun): Promise<void> {
     if (this.#missing !== undefined) return this.mayBegin(backend);
     try {
+      this.#intendedAt = this.#clock.now();
       await this.#mine({ backend: backend.id, remote });
     } catch (error) {
       const fault = toFault(error);
@@ -87,6 +88,21 @@ export class JobRecorder {
         throw fault.kind === 'io' ? unrecorded(fault) : fault;
       this.#warn(`Where the job runs is not on record, and it would be lost with this window: ${fault.message}`);
     }
+  }
+
+  /**
+   * A machine that slept since the intent may find the job in another window's hands. @throws Fault 'cancelled' then
+   */
+  async maySend(): Promise<void> {
+    if (this.#clock.now() - (this.#intendedAt ?? 0) > sendWithinMs) await this.holdsIt();
+  }
+
+  /** The server has it. Never throws. */
+  accepted(): void {
+    if (this.#missing !== undefined) return;
+    this.#store.accept(this.#id).catch((error: unknown) => {
+      this.#log.debug(`That a job was accepted is not on record: ${toFault(error).message}`);
+    });
   }
 
   /** Before files are fetched: @throws Fault 'cancelled' when another window has taken the job over meanwhile. */
@@ -143,6 +159,10 @@ export class JobRecorder {
 function unrecorded(why: Fault): Fault {
   const message = `The job was not sent, since it could not be written down first: ${why.message}`;
   return new Fault('io', message, { ...why.facts, delivered: 'no' }, { cause: why });
+}
+
+export function detailsFor({ media, localOnly, inputFolder }: JobRequest, outputFolder: string): JobDetails {
+  return { media, localOnly, outputFolder, ...(inputFolder === undefined ? {} : { inputFolder }) };
 }
 
 /** The remembered request is the row's own; only the parts that the columns lack come from `details`. */

@@ -10,15 +10,17 @@ import { late } from '../kernel/late.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import type { SavedOutput } from '../outputs/saveOutput.ts';
 import type { JobRecord, JobStore } from '../store/jobStore.ts';
+import type { ScheduleStore } from '../store/scheduleStore.ts';
 import { JobLease } from './jobLease.ts';
 import { JobRecorder, detailsOf } from './jobRecorder.ts';
-import type { JobOutcome, RecoveredJob } from './jobOutcome.ts';
+import type { ClaimedEnd, JobOutcome, RecoveredJob } from './jobOutcome.ts';
 import { RunningJobs } from './runningJobs.ts';
 import type { JobTask, RunningJob } from './runningJobs.ts';
 
 const { collectFiles, removeFiles } = late(() => import('./collectFiles.ts'));
 const { tellStories } = late(() => import('./jobStory.ts'));
 const { requestOf, resumeThere } = late(() => import('./resumeJob.ts'));
+const { endOfClaim, putLostBack } = late(() => import('./claimedJob.ts'));
 
 export type { JobOutcome, RunningJob };
 
@@ -38,6 +40,8 @@ export interface JobRunnerOptions {
   readonly explain?: (fault: Fault, request: JobRequest, signal: AbortSignal) => Promise<Fault>;
   /** True when the simulator makes the pictures: their stories say so. */
   readonly simulated?: boolean;
+  /** Gives a job back to the queue; false when it is not this window's any more. */
+  readonly putBack?: ScheduleStore['putBack'];
 }
 
 /** After a failure to fetch a finished job, it is looked for again no sooner. */
@@ -107,13 +111,54 @@ export class JobRunner implements Disposable {
     }
   }
 
+  /** Runs a job of the queue, which this window has claimed, on this backend and no other. Never throws. */
+  async runClaimed(record: JobRecord, backendId: string, outer: AbortSignal): Promise<ClaimedEnd> {
+    const { backends, outputFolder } = this.#options;
+    const recorder = this.#recorder(record.id);
+    const held = this.#lease.hold();
+    const request = await requestOf(record);
+    const task = this.#running.open(request, () => undefined, outer);
+    const folder = detailsOf(record).outputFolder || outputFolder();
+    // Written by an earlier attempt of ours.
+    const before = record.attempts as readonly Attempt[];
+    task.update(backends.find(backendId), { phase: 'Beginning' });
+    try {
+      const execution = await backends.executeOn(
+        backendId,
+        async (backend, at) => {
+          task.update(backend, { phase: `Asking ${backend.label}` });
+          const reasons = await backend.refusals(request, at);
+          // What a pod refuses unasked is its own state, not what the job needs.
+          const kind = backend.billing === 'podTime' ? 'noCapacity' : 'mismatch';
+          if (reasons.length > 0) throw new Fault(kind, reasons.join('; '), { delivered: 'no' });
+          return this.#runOn(backend, task, recorder, folder, at);
+        },
+        task.signal,
+      );
+      const { result, outputs, backend } = execution.value;
+      const attempts = [...before, ...execution.attempts];
+      return { is: 'done', outcome: await this.#done(task, recorder, result, outputs, backend, attempts) };
+    } catch (error) {
+      const again = await endOfClaim(error, before, task, backends.find(backendId));
+      if (again === undefined) {
+        const explained = await this.#explained(error, request, task.signal);
+        return { is: 'over', fault: await this.#failed(task, recorder, explained, before) };
+      }
+      await this.#dropPartial(task, recorder);
+      return again;
+    } finally {
+      held.dispose();
+      task.dispose();
+    }
+  }
+
   /**
    * Ends a job of a window that is gone, which this window has claimed: collects its files, follows it, or tells that it
    * is lost. Sends nothing again.
    * @throws Fault 'cancelled' when this window ends meanwhile
    */
   async resume(record: JobRecord, retryMs: number, outer: AbortSignal): Promise<RecoveredJob> {
-    const { backends, clock, log } = this.#options;
+    const { backends, clock, log, store, putBack } = this.#options;
     const recorder = this.#recorder(record.id);
     const request = await requestOf(record);
     const held = this.#lease.hold();
@@ -126,10 +171,22 @@ export class JobRunner implements Disposable {
       return { request, state: 'later', why, isTold };
     };
     try {
-      const resumed = await resumeThere(backend, record, task.context(backend, recorder), clock, task.signal);
+      const sentBefore = record.queue === undefined ? [] : await store.sentBefore(record);
+      const resumed = await resumeThere(
+        backend,
+        record,
+        sentBefore,
+        task.context(backend, recorder),
+        clock,
+        task.signal,
+      );
       log.info(`${record.label}: ${resumed.is === 'result' ? 'found' : `${resumed.is}: ${resumed.why}`}`);
       if (resumed.is === 'later') return await later(resumed.why);
       if (resumed.is !== 'result') {
+        if (putBack !== undefined && (await putLostBack(record, resumed, backend, putBack, clock.now()))) {
+          if (backend !== undefined) await this.#options.budgets.release(record.id, backend.id);
+          return { request, state: 'queued', why: resumed.why, isTold };
+        }
         if (backend?.billing === 'job') await this.#options.budgets.settleUnknown(record.id, backend.id);
         await recorder.end({ state: 'lost', fault: new Fault('unavailable', resumed.why) });
         return { request, state: 'lost', why: resumed.why, isTold };
@@ -253,6 +310,7 @@ export class JobRunner implements Disposable {
     const ran = result.workflow ?? (tier === 'gemini' ? undefined : request.workflow);
     const outcome = (): JobOutcome => ({
       ...{ request, backend, tier, backendLabel, outputs, micros, costBasis, basis, gpu: result.gpu, attempts },
+      ranMs: result.ranMs,
       workflow: ran,
       dropped: result.dropped,
       warnings: [...recorder.warnings, ...warnings],
@@ -286,10 +344,10 @@ export class JobRunner implements Disposable {
   }
 
   /** Writes down how the job ended, and gives the fault to be thrown. */
-  async #failed(task: JobTask, recorder: JobRecorder, error: unknown): Promise<Fault> {
+  async #failed(task: JobTask, recorder: JobRecorder, error: unknown, before: readonly Attempt[] = []): Promise<Fault> {
     const { clock } = this.#options;
     const fault = toFault(error);
-    const attempts = error instanceof JobFault ? error.attempts : [];
+    const attempts = [...before, ...(error instanceof JobFault ? error.attempts : [])];
     if (isShutdown(task.signal)) return fault;
     if (fault.kind === 'cancelled') {
       if (task.signal.aborted) await removeFiles(task.saved);

@@ -29,6 +29,7 @@ export class JobRecovery {
   readonly #atWork = new Set<Promise<unknown>>();
   /** Something changed since the records were looked at. */
   #isDirty = false;
+  readonly #listeners = new Set<(job: RecoveredJob) => void>();
   #isWatching = false;
   #endPause: () => void = () => undefined;
 
@@ -59,12 +60,14 @@ export class JobRecovery {
    * somebody watches already.
    */
   async watch(onEnd: (job: RecoveredJob) => void, signal: AbortSignal): Promise<void> {
+    this.#listeners.add(onEnd);
     if (this.#isWatching) return this.#wake();
     this.#isWatching = true;
     try {
-      await this.#rounds(onEnd, signal);
+      await this.#rounds((job) => this.#listeners.forEach((listener) => listener(job)), signal);
     } finally {
       this.#isWatching = false;
+      this.#listeners.clear();
     }
   }
 

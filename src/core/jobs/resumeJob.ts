@@ -1,4 +1,4 @@
-import type { Backend, BackendResult, JobRequest, RunContext } from '../backends/backend.ts';
+import type { Backend, BackendResult, JobRequest, LostEnd, RunContext } from '../backends/backend.ts';
 import { parseWorkflow } from '../comfy/workflow.ts';
 import type { Workflow } from '../comfy/workflow.ts';
 import type { Clock } from '../kernel/ports.ts';
@@ -7,7 +7,7 @@ import { detailsOf } from './jobRecorder.ts';
 
 export type ResumedJob =
   | { readonly is: 'result'; readonly result: BackendResult; readonly backend: Backend }
-  | { readonly is: 'lost'; readonly why: string }
+  | { readonly is: 'lost'; readonly why: string; readonly end?: LostEnd }
   | { readonly is: 'later'; readonly why: string };
 
 /** A server that has not answered for so long does not come back with the job. */
@@ -39,6 +39,7 @@ function readGraph(text: string): Workflow {
 export async function resumeThere(
   backend: Backend | undefined,
   record: JobRecord,
+  sentBefore: readonly string[],
   context: RunContext,
   clock: Clock,
   signal: AbortSignal,
@@ -48,7 +49,8 @@ export async function resumeThere(
     clock.now() - record.requestedAt > longestSilenceMs
       ? { is: 'lost', why: `Nothing was heard of it for two weeks (${why})` }
       : { is: 'later', why };
-  if (remote === undefined) return { is: 'lost', why: 'It had not been sent anywhere when its window closed' };
+  if (remote === undefined)
+    return { is: 'lost', why: 'It had not been sent anywhere when its window closed', end: 'neverSent' };
   if (backend === undefined) return patient(`${record.backend ?? 'Its backend'} is not there now`);
   if (backend.resume === undefined) {
     return {
@@ -56,7 +58,7 @@ export async function resumeThere(
       why: `${backend.label} cannot be asked for what it was sent; it may have been made and billed`,
     };
   }
-  const resumed = await backend.resume(remote, await requestOf(record), context, signal);
+  const resumed = await backend.resume({ ...remote, sentBefore }, await requestOf(record), context, signal);
   if (resumed.is === 'result') return { ...resumed, backend };
   return resumed.is === 'later' ? patient(resumed.why) : resumed;
 }

@@ -98,6 +98,8 @@ export class RunningJobs implements Disposable {
           canBeAsked = remote.promptId !== undefined;
           task.mayStillEnd = false;
         },
+        onSend: () => recorder.maySend(),
+        onAccepted: () => recorder.accepted(),
       }),
       dispose: () => {
         this.#jobs.delete(id);

@@ -61,6 +61,8 @@ export interface QueueService {
   pause(): Promise<void>;
   resume(): Promise<void>;
   clearEnded(): Promise<void>;
+  /** To be called once when there are records of earlier: goes on with what is queued. Faults: 'io'. */
+  begin(): Promise<void>;
   /** Somebody looks: the view follows what other windows do, within about 1 s. No timer runs otherwise. */
   watch(): Disposable;
 }

@@ -35,6 +35,8 @@ export interface Database extends Disposable {
   write<T>(work: (rows: Rows) => T): Promise<T>;
   /** The same, and on the disk before it returns: holds even when the machine loses power. Some 5 ms. */
   writeThrough<T>(work: (rows: Rows) => T): Promise<T>;
+  /** A last transaction, when the database is disposed of while it is open. It may fail without a word. */
+  atEnd(work: (rows: Rows) => void): Promise<void>;
 }
 
 export interface DatabaseOptions {
@@ -65,6 +67,7 @@ class SqliteDatabase implements Database {
   readonly onDidSetAside = this.#setAside.event;
   #current: Connection | undefined;
   #opening: Promise<Connection> | undefined;
+  readonly #last: ((rows: Rows) => void)[] = [];
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
@@ -82,8 +85,20 @@ class SqliteDatabase implements Database {
     return this.#transact('writeThrough', work);
   }
 
+  atEnd(work: (rows: Rows) => void): Promise<void> {
+    this.#last.push(work);
+    return Promise.resolve();
+  }
+
   dispose(): void {
     this.#life.dispose();
+    for (const work of this.#last.splice(0)) {
+      try {
+        this.#current?.transact('write', work);
+      } catch {
+        // Another window is in the way, or the disk is full: what is not said is found out by silence.
+      }
+    }
     this.#current?.dispose();
     this.#current = undefined;
   }

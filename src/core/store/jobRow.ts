@@ -1,12 +1,15 @@
 import * as z from 'zod/mini';
 import { Fault } from '../kernel/fault.ts';
+import type { Exclusion } from '../queue/afterFault.ts';
 import { unpackGraph } from './graphPack.ts';
-import type { JobRecord } from './jobStore.ts';
+import type { JobRecord, OutputRow } from './jobRecord.ts';
 
 const outputSchema = z.object({ path: z.string(), bytes: z.int(), kind: z.enum(['image', 'video', 'other']) });
 const faultSchema = z.object({ kind: z.string(), message: z.string() });
 
-export type OutputRow = z.infer<typeof outputSchema>;
+const exclusions = z.array(
+  z.object({ backend: z.string(), why: z.string(), for: z.enum(['ever', 'now']), times: z.int() }),
+);
 
 /** Goes before a WHERE; rows have the shape of {@link jobRow}. */
 export const selectJobs = 'SELECT job.*, (SELECT graph FROM job_graph WHERE id = job.graph) AS base FROM job';
@@ -32,6 +35,7 @@ export const jobRow = z.object({
   changed_at: z.int(),
   from_queue: z.int(),
   fingerprint: z.string(),
+  excluded: z.string(),
   given_at: z.nullable(z.int()),
   accepted: z.int(),
   resent: z.int(),
@@ -61,6 +65,7 @@ export function toRecord(row: z.infer<typeof jobRow>): JobRecord {
             accepted: row.accepted !== 0,
             resent: row.resent !== 0,
             fingerprint: row.fingerprint,
+            excluded: exclusionsOf(row.excluded),
             givenAt: row.given_at ?? undefined,
           },
         }),
@@ -71,6 +76,10 @@ function workflowOf({ graph, base, workflow }: z.infer<typeof jobRow>): string {
   if (graph === null) return workflow;
   if (base === null) throw new Fault('bug', 'A job record lacks its graph');
   return unpackGraph(base, workflow);
+}
+
+export function exclusionsOf(text: string): readonly Exclusion[] {
+  return text === '[]' ? [] : fromJson(exclusions, text);
 }
 
 export function outputsOf(text: string): readonly OutputRow[] {

@@ -4,19 +4,9 @@ import type { Database, Rows } from './database.ts';
 import { dropOldest, findGraph, putGraph } from './graphShelf.ts';
 import { GraphPacker } from './graphPack.ts';
 import { jobRow, jsonOrNull, selectJobs, toRecord } from './jobRow.ts';
-import type { OutputRow } from './jobRow.ts';
+import type { JobRecord, JobState, NewJob, OutputRow, QueuedBefore, RemoteRun } from './jobRecord.ts';
 
-/** 'lost': what became of it cannot be found out. */
-export type JobState = 'running' | 'done' | 'failed' | 'cancelled' | 'lost';
-
-/** Where a run can be asked for again. Stored before the prompt is sent, wherever the id is ours. */
-export interface RemoteRun {
-  /** Base URL of the ComfyUI, or of the service. */
-  readonly address: string;
-  /** Of the prompt, or of the service's own job; absent = there is none, or it is not known yet. */
-  readonly promptId?: string;
-  readonly clientId?: string;
-}
+export type { JobRecord, JobState, NewJob, QueuedBefore, RemoteRun };
 
 /** What may change while a job runs. An absent field stays as it is. */
 export interface JobChange {
@@ -29,43 +19,6 @@ export interface JobChange {
   /** Micro-dollars, with what the figure stands on. */
   readonly cost?: { readonly micros: number; readonly basis: string };
   readonly fault?: { readonly kind: string; readonly message: string };
-}
-
-export interface NewJob {
-  readonly id: string;
-  readonly label: string;
-  /** JSON text of the graph. */
-  readonly workflow: string;
-  /** What else the runner wants to find again: JSON values by name. */
-  readonly details: Readonly<Record<string, unknown>>;
-  /** ms since the epoch */
-  readonly requestedAt: number;
-}
-
-export interface JobRecord extends NewJob {
-  readonly state: 'queued' | JobState;
-  readonly backend: string | undefined;
-  readonly remote: RemoteRun | undefined;
-  readonly attempts: readonly unknown[];
-  readonly outputs: readonly OutputRow[];
-  /** Undefined = not known, which is not zero. */
-  readonly cost: { readonly micros: number; readonly basis: string } | undefined;
-  readonly fault: { readonly kind: string; readonly message: string } | undefined;
-  /** ms since the epoch */
-  readonly changedAt: number;
-  /** Only of jobs that came through the queue. */
-  readonly queue?: QueuedBefore;
-}
-
-/** What the queue knows of a job beside its record. */
-export interface QueuedBefore {
-  /** The server has said that it took the prompt. */
-  readonly accepted: boolean;
-  /** It was put back once already since nobody knew of it. */
-  readonly resent: boolean;
-  readonly fingerprint: string;
-  /** ms since the epoch: given to its backend; undefined = never. */
-  readonly givenAt: number | undefined;
 }
 
 /**
@@ -90,6 +43,10 @@ export interface JobStore {
   nextClaimAt(): Promise<number | undefined>;
   /** What this backend could not tell may be asked for at once. True when there is such a job. */
   unpark(backend: string): Promise<boolean>;
+  /** The server has said that it has the job. */
+  accept(id: string): Promise<void>;
+  /** A few prompts that had ended on that server before this job was given to it, newest first. */
+  sentBefore(job: JobRecord): Promise<readonly string[]>;
   /** Running jobs of all windows, oldest first. */
   unfinished(): Promise<readonly JobRecord[]>;
   /** Newest first, without those that are only queued. */
@@ -105,14 +62,16 @@ export interface JobStoreOptions {
 }
 
 const defaultLeaseMs = 15_000;
-const defaultKeep = 100_000;
+/** Ended jobs that are kept. */
+export const jobsMostEnded = 100_000;
 /** No lease is that long: such a one is of a clock that was wrong, and would keep the job from everybody. */
 const longestLeaseMs = 24 * 3_600_000;
 
+const promptRow = z.object({ prompt_id: z.string() });
 const earliestRow = z.object({ at: z.nullable(z.int()) });
 
 export function createJobStore(database: Database, options: JobStoreOptions): JobStore {
-  const { owner, leaseMs = defaultLeaseMs, keep = defaultKeep } = options;
+  const { owner, leaseMs = defaultLeaseMs, keep = jobsMostEnded } = options;
   const list = (rows: Rows, where: string, ...values: readonly (string | number)[]): readonly JobRecord[] =>
     rows.all(jobRow, `${selectJobs} ${where}`, ...values).map(toRecord);
   return {
@@ -201,6 +160,15 @@ export function createJobStore(database: Database, options: JobStoreOptions): Jo
       database.write((rows) => {
         const sql = `UPDATE job SET lease_until = 0 WHERE state = 'running' AND owner = '' AND backend = ?`;
         return rows.run(sql, backend) > 0;
+      }),
+    accept: (id) =>
+      database.write((rows) => void rows.run('UPDATE job SET accepted = 1 WHERE id = ? AND owner = ?', id, owner)),
+    sentBefore: ({ remote, queue }) =>
+      database.read((rows) => {
+        if (remote === undefined || queue?.givenAt === undefined) return [];
+        const sql = `SELECT prompt_id FROM job WHERE state NOT IN ('queued', 'running') AND state = 'done' AND address = ?
+          AND prompt_id IS NOT NULL AND changed_at < ? ORDER BY changed_at DESC LIMIT 5`;
+        return rows.all(promptRow, sql, remote.address, queue.givenAt).map((row) => row.prompt_id);
       }),
     unfinished: () => database.read((rows) => list(rows, `WHERE state = 'running' ORDER BY requested_at, id`)),
     recent: (limit) =>

@@ -153,6 +153,7 @@ export const schemaSteps: readonly string[] = [
   DROP TABLE job;
   ALTER TABLE job_next RENAME TO job;
   CREATE INDEX job_in_queue ON job (priority DESC, place) WHERE state = 'queued';
+  CREATE INDEX job_delayed ON job (not_before) WHERE state = 'queued' AND not_before > 0;
   CREATE INDEX job_at_work ON job (requested_at, id) WHERE state = 'running';
   CREATE INDEX job_ended ON job (changed_at, requested_at) WHERE state NOT IN ('queued', 'running');
   CREATE INDEX job_by_graph ON job (graph) WHERE graph IS NOT NULL;

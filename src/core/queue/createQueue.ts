@@ -1,0 +1,83 @@
+import type { BackendManager } from '../backends/backendManager.ts';
+import type { JobRunner } from '../jobs/jobRunner.ts';
+import type { JobRecovery } from '../jobs/recoverJobs.ts';
+import type { Disposable } from '../kernel/event.ts';
+import type { Lifetime } from '../kernel/lifetime.ts';
+import type { Clock, Log } from '../kernel/ports.ts';
+import type { Database } from '../store/database.ts';
+import { watchDatabase } from '../store/databaseWatch.ts';
+import { createQueueStore } from '../store/queueStore.ts';
+import { createRunTimeStore } from '../store/runTimeStore.ts';
+import { createScheduleStore, standDown } from '../store/scheduleStore.ts';
+import type { ScheduleStore } from '../store/scheduleStore.ts';
+import { JobQueue } from './jobQueue.ts';
+import { LeaderLease } from './leaderLease.ts';
+import { gpuOf } from './queueScene.ts';
+import type { QueuePolicy, QueueScene } from './queueScene.ts';
+import { RunningReport } from './runningReport.ts';
+import { RunTimes } from './runTimes.ts';
+import { Scheduler } from './scheduler.ts';
+
+export interface QueueOptions {
+  readonly database: Database;
+  readonly databaseFile: string;
+  readonly jobs: JobRunner;
+  readonly backends: BackendManager;
+  readonly recovery: Pick<JobRecovery, 'watch' | 'onDidPark'>;
+  /** Of this window, as the job store was told. */
+  readonly owner: string;
+  readonly jobLeaseMs: number;
+  /** How long a silent window keeps the lead. */
+  readonly leadMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly outputFolder: () => string;
+  readonly policy: () => QueuePolicy;
+  readonly priceOf: QueueScene['priceOf'];
+}
+
+export interface OpenedQueue {
+  readonly queue: JobQueue;
+  readonly schedule: ScheduleStore;
+  readonly runTimes: RunTimes;
+}
+
+/** Wires the queue of one window. Nothing is sent, and no timer is set, before there are jobs. */
+export function createQueue(options: QueueOptions, life: Lifetime): OpenedQueue {
+  const { database, databaseFile, jobs, backends, recovery, owner, leadMs, clock, log } = options;
+  const schedule = createScheduleStore(database, { ...options, leadMs });
+  const runTimes = new RunTimes({
+    store: createRunTimeStore(database),
+    clock,
+    log,
+    gpuOf: (id) => {
+      const status = backends.statuses().find(({ backend }) => backend.id === id);
+      return status === undefined ? id : gpuOf(status);
+    },
+  });
+  const recover = (): void => {
+    recovery.watch(() => undefined, life.signal).catch(() => undefined);
+  };
+  const scheduler = new Scheduler({
+    ...options,
+    store: schedule,
+    lease: new LeaderLease(schedule, clock, leadMs),
+    runTimes,
+    onLead: recover,
+  });
+  const queue = life.own(
+    new JobQueue({
+      ...options,
+      store: createQueueStore(database),
+      schedule,
+      scheduler,
+      runTimes,
+      recover,
+      watchRecords: (onChange: () => void): Disposable | undefined => watchDatabase(databaseFile, onChange),
+    }),
+  );
+  life.own(new RunningReport({ jobs, store: schedule, clock, log }));
+  life.own(recovery.onDidPark(recover));
+  database.atEnd((rows) => standDown(rows, owner)).catch(() => undefined);
+  return { queue, schedule, runTimes };
+}
