@@ -10,7 +10,7 @@ import { PodDoors } from './fleet/agentDoors.ts';
 import { PodLeases } from './fleet/agentLease.ts';
 import type { PodTokens } from './fleet/agentToken.ts';
 import { PodService } from './fleet/podService.ts';
-import type { PodTimings } from './fleet/podService.ts';
+import type { PodTimings } from './fleet/podTimings.ts';
 import { PodWatch } from './fleet/podWatch.ts';
 import { storedPodRecords } from './fleet/storedPodRecords.ts';
 import type { VideoTimings } from './gemini/awaitVideo.ts';

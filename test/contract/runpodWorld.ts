@@ -6,7 +6,7 @@ import type { Log } from '../../src/core/kernel/ports.ts';
 import type { IntendedPod, PodRecords } from '../../src/core/fleet/deployPod.ts';
 import { createComfyProbe } from '../../src/core/fleet/comfyProbe.ts';
 import { PodService } from '../../src/core/fleet/podService.ts';
-import type { PodTimings } from '../../src/core/fleet/podService.ts';
+import type { PodTimings } from '../../src/core/fleet/podTimings.ts';
 import { createRunpodClient } from '../../src/core/runpod/runpodClient.ts';
 import type { RunpodClient, RunpodClientOptions } from '../../src/core/runpod/runpodClient.ts';
 import type { Mounted, SimTime } from '../../src/sim/mount.ts';

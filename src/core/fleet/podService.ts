@@ -16,6 +16,8 @@ import type { ComfyProbe } from './comfyProbe.ts';
 import type { DeployDeps, DeployRequest, Deployed, PodRecords } from './deployPod.ts';
 import { isActive } from './podFilter.ts';
 import { newPodName } from './podName.ts';
+import { defaultPodTimings } from './podTimings.ts';
+import type { PodTimings } from './podTimings.ts';
 import { comfyPort, proxyAddress } from './proxyAddress.ts';
 import { SharedWaits } from './sharedWaits.ts';
 import type { PodCommitments } from '../cost/budgets.ts';
@@ -25,21 +27,6 @@ import type { ReadyDeps, ReadyPod, ReadyProgress } from './waitUntilReady.ts';
 
 const { stopPod, restartPod, terminatePod } = late(() => import('./podActions.ts'));
 const { waitUntilReady } = late(() => import('./waitUntilReady.ts'));
-
-/** All in ms; what each bounds is told where it is used: PodActionDeps, DeployDeps. */
-export interface PodTimings {
-  readonly pollMs: number;
-  readonly confirmMs: number;
-  readonly visibleWithinMs: number;
-  readonly adoptWithinMs: number;
-}
-
-export const defaultPodTimings: PodTimings = {
-  pollMs: 3_000,
-  confirmMs: 60_000,
-  visibleWithinMs: 180_000,
-  adoptWithinMs: 30_000,
-};
 
 /** What RunPod did not answer a moment ago, it does not answer now. */
 const sameSilenceMs = 1_000;
@@ -195,10 +182,7 @@ export class PodService implements Disposable {
   async terminate(podId: string, signal: AbortSignal): Promise<void> {
     const pod = this.#lastSeen?.pods.find((one) => one.id === podId);
     const ageMs = pod?.createdAtMs === undefined ? Infinity : Math.abs(this.#deps.clock.now() - pod.createdAtMs);
-    await terminatePod(this.#deps, podId, { young: ageMs < this.#deps.visibleWithinMs }, signal);
-    if (pod !== undefined && isOurs(pod)) await this.#deps.records.forget(pod.mark ?? pod.name);
-    await this.#options.commitments?.ended(podId);
-    this.#remove(podId);
+    await this.#terminate(podId, pod, ageMs < this.#deps.visibleWithinMs, signal);
   }
 
   /** Stops every pod that runs, or only those that we deployed. One that fails does not keep the others running. */
@@ -222,22 +206,24 @@ export class PodService implements Disposable {
 
   /** Creates a pod and waits until its ComfyUI answers. A cancelled call terminates the pod: nothing is on it yet. */
   async deploy(request: DeployRequest, wait: WaitOptions, signal: AbortSignal): Promise<Deployed & ReadyPod> {
-    const deployed = await deployWithinBudget(this.#options.commitments, this.#deps, request, signal);
+    const deployed = await this.launch(request, signal);
     const podId = deployed.pod.id;
-    this.#put(deployed.pod);
     try {
       const ready = await waitUntilReady(this.#deps, { ...wait, podId, stopOnFailure: true }, signal);
       this.#put(ready.pod);
       return { ...deployed, ...ready };
     } catch (error) {
-      if (signal.aborted && !this.#life.signal.aborted) {
-        await terminatePod(this.#deps, podId, { young: true }, this.#life.signal);
-        await this.#deps.records.forget(deployed.pod.mark ?? deployed.pod.name);
-        await this.#options.commitments?.ended(podId);
-        this.#remove(podId);
-      } else await this.#reread(podId);
+      if (signal.aborted && !this.#life.signal.aborted) await this.#terminate(podId, deployed.pod, true);
+      else await this.#reread(podId);
       throw error;
     }
+  }
+
+  /** Creates a pod and does not wait for it. @throws Fault as deployPod */
+  async launch(request: DeployRequest, signal: AbortSignal): Promise<Deployed> {
+    const deployed = await deployWithinBudget(this.#options.commitments, this.#deps, request, signal);
+    this.#put(deployed.pod);
+    return deployed;
   }
 
   /**
@@ -274,6 +260,13 @@ export class PodService implements Disposable {
 
   dispose(): void {
     this.#life.dispose();
+  }
+
+  async #terminate(podId: string, pod: Pod | undefined, young: boolean, signal = this.#life.signal): Promise<void> {
+    await terminatePod(this.#deps, podId, { young }, signal);
+    if (pod !== undefined && isOurs(pod)) await this.#deps.records.forget(pod.mark ?? pod.name);
+    await this.#options.commitments?.ended(podId);
+    this.#remove(podId);
   }
 
   async #start(podId: string, signal: AbortSignal): Promise<Pod> {

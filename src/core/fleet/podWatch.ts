@@ -26,6 +26,8 @@ export interface PodWatchOptions {
   readonly jobsOn: (pod: Pod) => number;
   /** When a job on the pod ended last, in any window; ms since the epoch, undefined = none did. */
   readonly lastJobAt: (pod: Pod) => Promise<number | undefined>;
+  /** The autoscaler of some window sees to it, which has its own reasons to stop it or not. */
+  readonly isFleets?: (pod: Pod) => Promise<boolean>;
   /** A budget is spent: pods wait for no further work. */
   readonly isOverBudget: () => boolean;
   /** How long a pod without work may then stay. */
@@ -152,6 +154,7 @@ export class PodWatch implements Disposable {
     for (const pod of candidates) {
       const quietMs = await this.#quietMs(pod, signal);
       if (quietMs === undefined || quietMs < idleMs) continue;
+      if (await this.#isFleets(pod)) continue;
       try {
         await pods.stop(pod.id, signal);
         const why = isOverBudget() ? 'a budget is spent, and it' : 'it';
@@ -164,6 +167,16 @@ export class PodWatch implements Disposable {
         log.error(`The idle pod ${pod.name} could not be stopped; it is tried again`, fault);
       }
     }
+  }
+
+  /** Without an answer it is nobody's: an idle pod must not stay. */
+  async #isFleets(pod: Pod): Promise<boolean> {
+    const { isFleets, log } = this.#options;
+    if (isFleets === undefined) return false;
+    return isFleets(pod).catch((error: unknown) => {
+      log.debug(`Whether the fleet sees to ${pod.name} is not known: ${toFault(error).message}`);
+      return false;
+    });
   }
 
   /** How long the pod has had nothing to do; undefined while it works, or may still be starting. */

@@ -196,4 +196,28 @@ export const schemaSteps: readonly string[] = [
   ) STRICT;
   CREATE INDEX run_time_by_kind ON run_time (fingerprint, gpu, at);
   `,
+  // The fleet's automation: which window leads it, and what it did, with the reasons.
+  `
+  CREATE TABLE fleet_lead (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    leader TEXT NOT NULL,
+    lease_until INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO fleet_lead VALUES (1, '', 0);
+
+  CREATE TABLE fleet_decision (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    what TEXT NOT NULL CHECK (what IN ('start', 'create', 'stop')),
+    pod_id TEXT,
+    pod_name TEXT,
+    usd_per_hour_micros INTEGER,
+    because TEXT NOT NULL,
+    saved_seconds REAL,
+    micros INTEGER,
+    failure TEXT
+  ) STRICT;
+  CREATE INDEX fleet_decision_by_pod ON fleet_decision (pod_id, id);
+  CREATE INDEX ledger_entry_boots ON ledger_entry (id) WHERE kind = 'pod' AND part = 'boot';
+  `,
 ];

@@ -1,9 +1,9 @@
 import * as vscode from 'vscode';
 import { formatUsdPerHour } from '../../core/cost/price.ts';
-import type { Deployed, DeployRequest } from '../../core/fleet/deployPod.ts';
+import type { Deployed } from '../../core/fleet/deployPod.ts';
+import { deployRequest } from '../../core/fleet/deployRequest.ts';
 import { diskMicrosPerHour, hourlyCostMicros } from '../../core/fleet/podCost.ts';
 import type { ReadyPod } from '../../core/fleet/waitUntilReady.ts';
-import { defaultWatchdog } from '../../core/fleet/watchdog.ts';
 import type { GpuCandidate } from '../../core/fleet/rankGpus.ts';
 import { throwIfAborted } from '../../core/kernel/fault.ts';
 import type { RunpodClient } from '../../core/runpod/runpodClient.ts';
@@ -60,18 +60,6 @@ async function mayCost(candidates: readonly GpuCandidate[], settings: Settings):
     settings['cloud.idleMinutes'],
   );
   return (await vscode.window.showInformationMessage(text, { modal: true, detail }, deploy)) === deploy;
-}
-
-/** What RunPod is asked for, by the settings. */
-export function deployRequest(candidates: readonly GpuCandidate[], settings: Settings): DeployRequest {
-  const bootSeconds = Math.max(defaultWatchdog.bootSeconds, settings['cloud.readyTimeoutMinutes'] * 60);
-  return {
-    candidates,
-    image: settings['cloud.image'],
-    containerDiskGb: settings['cloud.diskGb'],
-    storage: { kind: 'volume', sizeGb: settings['cloud.volumeGb'], path: '/workspace' },
-    watchdog: { ...defaultWatchdog, idleSeconds: settings['cloud.idleMinutes'] * 60, bootSeconds },
-  };
 }
 
 async function tellReady(services: DeployServices, deployed: Deployed & ReadyPod, settings: Settings): Promise<void> {

@@ -1,0 +1,122 @@
+import { Emitter } from '../kernel/event.ts';
+import type { Disposable, Event } from '../kernel/event.ts';
+import { toFault } from '../kernel/fault.ts';
+import { Lifetime } from '../kernel/lifetime.ts';
+import { once } from '../kernel/late.ts';
+import type { Log } from '../kernel/ports.ts';
+import { isOurs } from '../runpod/pod.ts';
+import type { FleetStore } from '../store/fleetStore.ts';
+import { keptDecisions } from './fleetDecision.ts';
+import type { FleetDecision } from './fleetDecision.ts';
+import type { PlannedAction } from './fleetScene.ts';
+import type { FleetPortsOptions } from './fleetPorts.ts';
+import type { PodService } from './podService.ts';
+import type { Reconciler } from './reconciler.ts';
+
+export interface FleetOptions extends Omit<FleetPortsOptions, 'onDecision' | 'store'> {
+  readonly pods: PodService;
+  readonly store: FleetStore;
+  readonly log: Log;
+}
+
+/**
+ * Starts and stops pods for queued work, within what the settings allow; with 'fleet.maxPods' 0 it does nothing. One
+ * window does so at a time. Nothing is loaded and no timer runs before the first {@link wake} while it is on.
+ */
+export class Fleet implements Disposable {
+  readonly #options: FleetOptions;
+  readonly #life = new Lifetime();
+  readonly #decided = this.#life.own(new Emitter<FleetDecision>());
+  readonly #planned = this.#life.own(new Emitter<PlannedAction>());
+  readonly #reconciler: () => Promise<Reconciler>;
+  #loaded: Reconciler | undefined;
+  /** Newest first; undefined = not read yet. */
+  #decisions: readonly FleetDecision[] | undefined;
+  #seen = '';
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+    this.#reconciler = once(() => this.#open());
+    this.#life.own(options.pods.onDidChange(() => this.#lookAtPods()));
+  }
+
+  /** Automation has started or stopped a pod, or could not. */
+  get onDidDecide(): Event<FleetDecision> {
+    return this.#decided.event;
+  }
+
+  /** It wants to do something else than before, or waits for another reason. */
+  get onDidPlan(): Event<PlannedAction> {
+    return this.#planned.event;
+  }
+
+  /** Why nothing is done now, or what is being done; undefined before the first look. */
+  get next(): PlannedAction | undefined {
+    return this.#options.isOn() ? this.#loaded?.next : undefined;
+  }
+
+  /** Work was queued or has ended, the lead or the limits are others. */
+  wake(): void {
+    if (this.#life.signal.aborted || (!this.#options.isOn() && this.#loaded === undefined)) return;
+    if (this.#loaded !== undefined) return this.#loaded.wake();
+    this.#reconciler().then(
+      (reconciler) => reconciler.wake(),
+      (error: unknown) => this.#options.log.error('The fleet could not be loaded', toFault(error)),
+    );
+  }
+
+  /** Settings, keys or credit have changed: what was refused may be tried again. */
+  reconsider(): void {
+    if (this.#loaded === undefined) this.wake();
+    else this.#loaded.forgetFailures();
+  }
+
+  /** What automation did, newest first: of all windows. @throws Fault 'io' */
+  async decisions(): Promise<readonly FleetDecision[]> {
+    this.#decisions = await this.#options.store.decisions();
+    return this.#decisions;
+  }
+
+  /** Why the pod was started or stopped last, as far as known here. */
+  lastOf(podId: string): FleetDecision | undefined {
+    return this.#decisions?.find((one) => one.podId === podId && one.failure === undefined);
+  }
+
+  dispose(): void {
+    this.#life.dispose();
+    if (this.#loaded === undefined) return;
+    this.#options.store.standDown(this.#options.owner).catch(() => undefined);
+  }
+
+  async #open(): Promise<Reconciler> {
+    const { clock, log } = this.#options;
+    const [{ createFleetPorts }, { Reconciler }] = await Promise.all([
+      import('./fleetPorts.ts'),
+      import('./reconciler.ts'),
+    ]);
+    await this.decisions().catch((error: unknown) => log.debug(`No decisions: ${toFault(error).message}`));
+    const ports = createFleetPorts({ ...this.#options, onDecision: (decision) => this.#note(decision) });
+    const reconciler = this.#life.own(new Reconciler({ ports, clock, log }));
+    reconciler.onDidPlan((action) => this.#planned.fire(action));
+    this.#loaded = reconciler;
+    return reconciler;
+  }
+
+  #note(decision: FleetDecision): void {
+    this.#decisions = [decision, ...(this.#decisions ?? [])].slice(0, keptDecisions);
+    this.#decided.fire(decision);
+  }
+
+  /** A pod of ours has changed its state; its load and its uptime are no reason to look. */
+  #lookAtPods(): void {
+    const { pods } = this.#options;
+    const seen = (pods.lastSeen?.pods ?? [])
+      .filter(isOurs)
+      .map((pod) => `${pod.id} ${pod.status} ${String(pods.hasAnswered(pod))} ${String(pods.pods.known)}`)
+      .sort()
+      .join();
+    if (seen === this.#seen) return;
+    this.#seen = seen;
+    this.wake();
+  }
+}

@@ -1,0 +1,205 @@
+import * as z from 'zod/mini';
+import { keptDecisions } from '../fleet/fleetDecision.ts';
+import type { FleetDecision } from '../fleet/fleetDecision.ts';
+import type { Database } from './database.ts';
+import { fromJson } from './jobRow.ts';
+
+/** A job that waits and may be given to a pod now. Times are ms since the epoch. */
+export interface FleetWork {
+  readonly id: string;
+  readonly fingerprint: string;
+  readonly sinceMs: number;
+  readonly localOnly: boolean;
+  /** Ids of backends that cannot run it. */
+  readonly excluded: readonly string[];
+}
+
+/** A job at work in any window. */
+export interface FleetLoad {
+  readonly backend: string;
+  readonly fingerprint: string;
+  readonly givenAt: number;
+}
+
+export interface FleetLook {
+  /** None while the queue is paused. */
+  readonly waiting: readonly FleetWork[];
+  readonly atWork: readonly FleetLoad[];
+  /** How long no job ran or waited before each of the last ones, in seconds, newest last. */
+  readonly gapsSeconds: readonly number[];
+  /** Pods whose last start was automation's. */
+  readonly launched: ReadonlySet<string>;
+  /** What boots took, newest last. */
+  readonly boots: readonly { readonly podId: string; readonly seconds: number; readonly isFirst: boolean }[];
+  /** Micro-dollars per hour when it ran last, by pod id. */
+  readonly lastPrices: ReadonlyMap<string, number>;
+}
+
+/** What all windows know of the fleet's automation. */
+export interface FleetStore {
+  /**
+   * Takes the lead of the fleet until then, or keeps it. False while another window has it, or another one leads the queue.
+   */
+  lead(owner: string, at: number, untilMs: number): Promise<boolean>;
+  standDown(owner: string): Promise<void>;
+  /** Does automation, in any window, see to this pod now? Then nobody else stops it for being idle. */
+  seesTo(podId: string, at: number): Promise<boolean>;
+  look(at: number, limit: number): Promise<FleetLook>;
+  note(decision: FleetDecision): Promise<void>;
+  /** Newest first. */
+  decisions(): Promise<readonly FleetDecision[]>;
+}
+
+const oneRow = z.object({ one: z.int() });
+const workRow = z.object({
+  id: z.string(),
+  fingerprint: z.string(),
+  requested_at: z.int(),
+  local_only: z.int(),
+  excluded: z.string(),
+});
+const exclusions = z.array(z.object({ backend: z.string(), for: z.string() }));
+const loadRow = z.object({
+  backend: z.string(),
+  fingerprint: z.string(),
+  given_at: z.nullable(z.int()),
+  requested_at: z.int(),
+});
+const spanRow = z.object({ requested_at: z.int(), changed_at: z.int() });
+const podRow = z.object({ pod_id: z.string() });
+const bootRow = z.object({ subject: z.string(), ms: z.int(), nth: z.int() });
+const priceRow = z.object({ pod_id: z.string(), usd_per_hour_micros: z.int() });
+const decisionRow = z.object({
+  at: z.int(),
+  what: z.enum(['start', 'create', 'stop']),
+  pod_id: z.nullable(z.string()),
+  pod_name: z.nullable(z.string()),
+  usd_per_hour_micros: z.nullable(z.int()),
+  because: z.string(),
+  saved_seconds: z.nullable(z.number()),
+  micros: z.nullable(z.int()),
+  failure: z.nullable(z.string()),
+});
+
+const lastLaunch = `SELECT pod_id FROM fleet_decision AS own WHERE pod_id IS NOT NULL AND failure IS NULL
+  AND what <> 'stop' AND id = (SELECT max(id) FROM fleet_decision WHERE pod_id = own.pod_id AND failure IS NULL)`;
+/** Enough of the past to know how often work comes. */
+const spansRead = 200;
+const bootsRead = 40;
+
+export function createFleetStore(database: Database): FleetStore {
+  return {
+    lead: (owner, at, untilMs) =>
+      database.write((rows) => {
+        const others = `SELECT 1 AS one FROM scheduler WHERE leader <> '' AND leader <> ? AND lease_until > ?`;
+        if (rows.first(oneRow, others, owner, at) !== undefined) {
+          rows.run(`UPDATE fleet_lead SET leader = '', lease_until = 0 WHERE leader = ?`, owner);
+          return false;
+        }
+        const sql = `UPDATE fleet_lead SET leader = ?, lease_until = ?
+          WHERE leader = ? OR lease_until <= ? OR lease_until > ?`;
+        // A lease that ends later than it can have been given for is of a clock that was wrong.
+        return rows.run(sql, owner, untilMs, owner, at, at + 2 * (untilMs - at)) === 1;
+      }),
+    standDown: (owner) =>
+      database.write((rows) => {
+        rows.run(`UPDATE fleet_lead SET leader = '', lease_until = 0 WHERE leader = ?`, owner);
+      }),
+    seesTo: (podId, at) =>
+      database.read((rows) => {
+        if (rows.first(oneRow, 'SELECT 1 AS one FROM fleet_lead WHERE lease_until > ?', at) === undefined) return false;
+        return rows.first(podRow, `${lastLaunch} AND pod_id = ?`, podId) !== undefined;
+      }),
+    look: (at, limit) =>
+      database.read((rows) => {
+        const waiting = `SELECT id, fingerprint, requested_at, local_only, excluded FROM job
+          WHERE state = 'queued' AND not_before <= ? AND (SELECT paused FROM scheduler) = 0
+          ORDER BY priority DESC, place LIMIT ?`;
+        const atWork = `SELECT backend, fingerprint, given_at, requested_at FROM job
+          WHERE state = 'running' AND backend IS NOT NULL`;
+        const spans = `SELECT requested_at, changed_at FROM job WHERE state NOT IN ('queued', 'running')
+          ORDER BY changed_at DESC, requested_at DESC LIMIT ?`;
+        const boots = `SELECT subject, to_ms - from_ms AS ms, row_number() OVER (PARTITION BY subject ORDER BY id) AS nth
+          FROM ledger_entry WHERE kind = 'pod' AND part = 'boot' AND basis = 'measured' ORDER BY id DESC LIMIT ?`;
+        return {
+          waiting: rows.all(workRow, waiting, at, limit).map((row) => ({
+            id: row.id,
+            fingerprint: row.fingerprint,
+            sinceMs: row.requested_at,
+            localOnly: row.local_only !== 0,
+            excluded: row.excluded === '[]' ? [] : excludedOf(row.excluded),
+          })),
+          atWork: rows.all(loadRow, atWork).map((row) => ({
+            backend: row.backend,
+            fingerprint: row.fingerprint,
+            givenAt: row.given_at ?? row.requested_at,
+          })),
+          gapsSeconds: gapsOf(rows.all(spanRow, spans, spansRead)),
+          launched: new Set(rows.all(podRow, lastLaunch).map((row) => row.pod_id)),
+          boots: rows
+            .all(bootRow, boots, bootsRead)
+            .map(({ subject, ms, nth }) => ({ podId: subject, seconds: ms / 1_000, isFirst: nth === 1 }))
+            .reverse(),
+          lastPrices: new Map(
+            rows
+              .all(priceRow, 'SELECT pod_id, usd_per_hour_micros FROM pod_meter WHERE usd_per_hour_micros > 0')
+              .map((row) => [row.pod_id, row.usd_per_hour_micros]),
+          ),
+        };
+      }),
+    note: ({ atMs, what, podId, podName, usdPerHourMicros, because, expected, failure }) =>
+      database.write((rows) => {
+        rows.run(
+          `INSERT INTO fleet_decision (at, what, pod_id, pod_name, usd_per_hour_micros, because, saved_seconds, micros,
+             failure) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+          atMs,
+          what,
+          podId ?? null,
+          podName ?? null,
+          usdPerHourMicros ?? null,
+          because,
+          expected.savedSeconds ?? null,
+          expected.micros === undefined ? null : Math.round(expected.micros),
+          failure ?? null,
+        );
+        // The last start of each pod stays: it says whose the pod is.
+        const sql = `DELETE FROM fleet_decision WHERE id <= (SELECT max(id) - ? FROM fleet_decision)
+          AND (failure IS NOT NULL OR pod_id IS NULL OR id < (SELECT max(id) FROM fleet_decision AS other
+            WHERE other.pod_id = fleet_decision.pod_id AND other.failure IS NULL))`;
+        rows.run(sql, keptDecisions);
+      }),
+    decisions: () =>
+      database.read((rows) =>
+        rows.all(decisionRow, 'SELECT * FROM fleet_decision ORDER BY id DESC LIMIT ?', keptDecisions).map(toDecision),
+      ),
+  };
+}
+
+function toDecision(row: z.infer<typeof decisionRow>): FleetDecision {
+  return {
+    atMs: row.at,
+    what: row.what,
+    podId: row.pod_id ?? undefined,
+    podName: row.pod_name ?? undefined,
+    usdPerHourMicros: row.usd_per_hour_micros ?? undefined,
+    because: row.because,
+    expected: { savedSeconds: row.saved_seconds ?? undefined, micros: row.micros ?? undefined },
+    failure: row.failure ?? undefined,
+  };
+}
+
+function excludedOf(text: string): readonly string[] {
+  return fromJson(exclusions, text).map(({ backend }) => backend);
+}
+
+/** The times between the end of all earlier work and the next request. */
+function gapsOf(newestFirst: readonly z.infer<typeof spanRow>[]): readonly number[] {
+  const spans = [...newestFirst].sort((a, b) => a.requested_at - b.requested_at);
+  const gaps: number[] = [];
+  let endedAt = spans[0]?.requested_at ?? 0;
+  for (const { requested_at: from, changed_at: to } of spans) {
+    if (from > endedAt) gaps.push((from - endedAt) / 1_000);
+    endedAt = Math.max(endedAt, to);
+  }
+  return gaps;
+}
