@@ -11,6 +11,7 @@ import type { Place } from './host/place.ts';
 import { redact } from './host/redact.ts';
 import type { DemoSwitch } from './ui/commands/demoCommands.ts';
 import { lookBack } from './ui/lookBack.ts';
+import { beginQueue } from './ui/queue/beginQueue.ts';
 import { askGemini } from './ui/jobs/askGemini.ts';
 import type { OutputsSlot } from './ui/outputs/outputsSlot.ts';
 import { registerUi } from './ui/registerUi.ts';
@@ -89,4 +90,5 @@ export function openSession(options: SessionOptions, life: Lifetime): void {
     life,
   );
   lookBack({ ...core, log, hasRecords }, life);
+  beginQueue({ ...core, log, hasRecords }, life);
 }

@@ -9,6 +9,7 @@ import { Ledger } from './cost/ledger.ts';
 import { PodDoors } from './fleet/agentDoors.ts';
 import { PodLeases } from './fleet/agentLease.ts';
 import type { PodTokens } from './fleet/agentToken.ts';
+import { Fleet } from './fleet/fleet.ts';
 import { PodService } from './fleet/podService.ts';
 import type { PodTimings } from './fleet/podTimings.ts';
 import { PodWatch } from './fleet/podWatch.ts';
@@ -27,7 +28,10 @@ import { Emitter } from './kernel/event.ts';
 import { KeyRing } from './keyRing.ts';
 import { openBackends } from './openBackends.ts';
 import { isOurs } from './runpod/pod.ts';
+import type { Pod } from './runpod/pod.ts';
 import type { RunpodClient } from './runpod/runpodClient.ts';
+import type { EndpointService } from './serverless/endpointService.ts';
+import { openEndpoints } from './serverless/openEndpoints.ts';
 import type { OpenedQueue } from './queue/createQueue.ts';
 import { LateQueue } from './queue/lateQueue.ts';
 import { queuePolicy, queuePrice } from './queue/queueRules.ts';
@@ -87,9 +91,12 @@ export interface Core {
   /** Tries a key that is not stored yet, on the service of this session. */
   readonly checkKey: (id: SecretId, key: string, signal: AbortSignal) => Promise<KeyVerdict>;
   readonly pods: PodService;
+  readonly endpoints: EndpointService;
   /** RunPod's catalogue with stock. */
   readonly gpuTypes: RunpodClient['listGpuTypes'];
   readonly podWatch: PodWatch;
+  /** Starts and stops pods for queued work. */
+  readonly fleet: Fleet;
   readonly ledger: Ledger;
   readonly budgets: Budgets;
   /** RunPod's bill of so many days, today included, beside the ledger. */
@@ -146,6 +153,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
   const keys = new KeyRing(options.secrets, life);
   const database = openDatabase(options, life);
   const runpod = openRunpod(options, transport, () => keys.get('runpodApiKey'));
+  const endpoints = life.own(openEndpoints({ ...options, transport, apiKey: () => keys.get('runpodApiKey') }));
   const { probe } = late(async () => {
     const { createComfyProbe } = await import('./fleet/comfyProbe.ts');
     return { probe: createComfyProbe({ ...options, transport, tokenFor: (url) => doors.tokenFor(url) }) };
@@ -202,6 +210,21 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
   const ledger = life.own(new Ledger(ledgerStore, clock));
   const reservations = late(async () => (await import('./store/reservationStore.ts')).createReservationStore(database));
   const budgets = life.own(new Budgets({ store: reservations, ledger, clock, log, newId, settings: options.settings }));
+  const queueLength = (pod: Pod, signal: AbortSignal): Promise<number | undefined> =>
+    comfyAt(pods.address(pod.id))
+      .queueRemaining(signal)
+      .catch((error: unknown) => {
+        throwIfAborted(signal);
+        log.debug(`The queue of pod ${pod.name} is not known: ${toFault(error).message}`);
+        return undefined;
+      });
+  const lastUseAt = async ({ id, status }: Pod): Promise<number | undefined> => {
+    const jobAt = await ledger.lastJobAt(cloud.idOf(id));
+    const usedAt = status === 'RUNNING' ? await leases.lastUseAt(pods.address(id)) : undefined;
+    return usedAt === undefined ? jobAt : Math.max(usedAt, jobAt ?? 0);
+  };
+  const runTimes = late(async () => (await import('./store/runTimeStore.ts')).createRunTimeStore(database));
+  const fleetStore = late(async () => (await import('./store/fleetStore.ts')).createFleetStore(database));
   const podWatch = life.own(
     new PodWatch({
       pods,
@@ -210,20 +233,10 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
       log,
       idleMs: () => options.settings()['cloud.idleMinutes'] * 60_000,
       bootMs: () => options.settings()['cloud.readyTimeoutMinutes'] * 60_000,
-      queueLength: (pod, signal) =>
-        comfyAt(pods.address(pod.id))
-          .queueRemaining(signal)
-          .catch((error: unknown) => {
-            throwIfAborted(signal);
-            log.debug(`The queue of pod ${pod.name} is not known: ${toFault(error).message}`);
-            return undefined;
-          }),
+      queueLength,
       jobsOn: ({ id }) => cloud.jobsOn(id),
-      async lastJobAt({ id, status }) {
-        const jobAt = await ledger.lastJobAt(cloud.idOf(id));
-        const usedAt = status === 'RUNNING' ? await leases.lastUseAt(pods.address(id)) : undefined;
-        return usedAt === undefined ? jobAt : Math.max(usedAt, jobAt ?? 0);
-      },
+      lastJobAt: lastUseAt,
+      isFleets: ({ id }) => fleetStore.seesTo(id, clock.now()),
       isOverBudget: () => budgets.isSpent('cloud'),
       ...(options.overBudgetIdleMs === undefined ? {} : { overBudgetIdleMs: options.overBudgetIdleMs }),
       ...(options.podWatchEveryMs === undefined ? {} : { everyMs: options.podWatchEveryMs }),
@@ -239,6 +252,27 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
       hold: (address) => leases.hold(address),
     },
     life,
+  );
+  const fleet = life.own(
+    new Fleet({
+      ...{ clock, log, pods, budgets, queueLength, lastUseAt, store: fleetStore, owner: windowId },
+      openCreates: () => storedRecords.open(),
+      settings: options.settings,
+      statuses: () => backends.statuses(),
+      gpuTypes: (query, signal) => runpod.listGpuTypes(query, signal),
+      jobsOn: (podId) => cloud.jobsOn(podId),
+      backendOf: (podId) => cloud.idOf(podId),
+      isOn() {
+        const { 'fleet.maxPods': most, 'cloud.enabled': enabled, 'cloud.useAllPods': useAll } = options.settings();
+        return most > 0 && enabled && useAll && keys.has('runpodApiKey');
+      },
+      async book() {
+        const { RunTimes } = await import('./queue/runTimes.ts');
+        const times = new RunTimes({ store: runTimes, clock, log, gpuOf: (backend) => backend });
+        await times.refresh();
+        return times.book;
+      },
+    }),
   );
   const leaseMs = options.jobLeaseMs ?? defaultJobLeaseMs;
   const store = late(async () =>
@@ -270,6 +304,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
       {
         ...options,
         ...{ database, jobs, backends, recovery, owner: windowId, jobLeaseMs: leaseMs, leadMs: leaseMs },
+        prepare: () => keys.load(),
         policy: () => queuePolicy(options.settings()),
         priceOf: (id) => queuePrice(backends, pods, id),
       },
@@ -294,7 +329,9 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     checkKey,
     gpuTypes: (query, signal) => runpod.listGpuTypes(query, signal),
     pods,
+    endpoints,
     podWatch,
+    fleet,
     ledger,
     budgets,
     compareBill: async (days, signal) =>

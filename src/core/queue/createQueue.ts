@@ -32,6 +32,8 @@ export interface QueueOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly outputFolder: () => string;
+  /** What the backends need before they are asked. */
+  readonly prepare: () => Promise<void>;
   readonly policy: () => QueuePolicy;
   readonly priceOf: QueueScene['priceOf'];
 }

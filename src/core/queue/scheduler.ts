@@ -27,6 +27,8 @@ export interface SchedulerOptions {
   /** Read at every decision. */
   readonly policy: () => QueuePolicy;
   readonly priceOf: QueueScene['priceOf'];
+  /** What the backends need before they are asked. */
+  readonly prepare: () => Promise<void>;
   /** This window leads from now on: what a former leader has left is to be brought to its end. */
   readonly onLead: () => void;
 }
@@ -132,9 +134,9 @@ export class Scheduler implements Disposable {
   }
 
   async #begin(): Promise<void> {
-    const { runTimes, log, onLead } = this.#options;
+    const { runTimes, log, prepare, onLead } = this.#options;
     log.info('This window gives the queued jobs to the backends');
-    await runTimes.refresh();
+    await Promise.all([runTimes.refresh(), prepare()]);
     onLead();
   }
 
