@@ -48,6 +48,8 @@ export function activate(context: vscode.ExtensionContext): void {
       choosePod: async (podId) =>
         vscode.workspace.getConfiguration().update(`${settingPrefix}cloud.podId`, podId, true),
       endpointIds: () => settings.current()['serverless.endpointIds'],
+      chooseEndpoints: async (ids) =>
+        vscode.workspace.getConfiguration().update(`${settingPrefix}serverless.endpointIds`, ids, true),
     });
   const leaveDemo = (): void => {
     const ended = demo;

@@ -72,6 +72,8 @@ export function openSession(options: SessionOptions, life: Lifetime): void {
       keyStorage: options.secrets,
       podId: place.podId,
       choosePod: (podId) => place.choosePod(podId),
+      endpointIds: place.endpointIds,
+      chooseEndpoints: (endpointIds) => place.chooseEndpoints(endpointIds),
       memory: context.workspaceState,
       redact,
       settings: settings.current,

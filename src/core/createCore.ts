@@ -223,7 +223,6 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     const usedAt = status === 'RUNNING' ? await leases.lastUseAt(pods.address(id)) : undefined;
     return usedAt === undefined ? jobAt : Math.max(usedAt, jobAt ?? 0);
   };
-  const runTimes = late(async () => (await import('./store/runTimeStore.ts')).createRunTimeStore(database));
   const fleetStore = late(async () => (await import('./store/fleetStore.ts')).createFleetStore(database));
   const podWatch = life.own(
     new PodWatch({
@@ -267,11 +266,11 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
         return most > 0 && enabled && useAll && keys.has('runpodApiKey');
       },
       async book() {
-        const { RunTimes } = await import('./queue/runTimes.ts');
-        const times = new RunTimes({ store: runTimes, clock, log, gpuOf: (backend) => backend });
-        await times.refresh();
-        return times.book;
+        const { runTimes } = await queueParts();
+        if (!runTimes.isRead) await runTimes.refresh();
+        return runTimes.book;
       },
+      queue: () => queue,
     }),
   );
   const leaseMs = options.jobLeaseMs ?? defaultJobLeaseMs;

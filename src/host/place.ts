@@ -14,4 +14,5 @@ export interface Place {
   choosePod(podId: string | undefined): Promise<void>;
   /** Serverless endpoints that run jobs. */
   readonly endpointIds: () => readonly string[];
+  chooseEndpoints(endpointIds: readonly string[]): Promise<void>;
 }

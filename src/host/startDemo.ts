@@ -114,6 +114,8 @@ export async function startDemo(options: DemoOptions, signal: AbortSignal): Prom
         child.stdin.write(`${JSON.stringify({ ...request, id })}\n`);
       });
     let chosenPod: string | undefined = podId;
+    // The chain as it is told: the pod, then Gemini. A person may add the endpoint.
+    let chosenEndpoints: readonly string[] = [];
     return {
       dispose,
       setLocal: (on) => ask({ do: 'setLocal', on }),
@@ -125,7 +127,8 @@ export async function startDemo(options: DemoOptions, signal: AbortSignal): Prom
         storeFolder,
         podId: () => chosenPod,
         choosePod: (id) => Promise.resolve(void (chosenPod = id)),
-        endpointIds: () => [],
+        endpointIds: () => chosenEndpoints,
+        chooseEndpoints: (ids) => Promise.resolve(void (chosenEndpoints = ids)),
       },
     };
   } catch (error) {

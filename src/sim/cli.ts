@@ -18,11 +18,19 @@ const demoPod = {
   mounts: { persistent: { size: 60, path: '/workspace' } },
 } as const;
 
+/** Not for jobs before the person says so. A worker comes with the first job, and goes after it. */
+const demoEndpoint = {
+  name: 'comfy-serverless',
+  workers: { min: 0, max: 3, idleTimeout: 10 },
+  flashboot: 'FLASHBOOT',
+} as const;
+
 async function main(): Promise<void> {
   const scale = Number(process.argv[2] ?? '12');
   const simulator = await startSimulator({ timeScale: scale, seed: 7 });
   const { id: podId } = simulator.runpod.seedPod({ ...demoPod, env: { PODRELAY_POD: demoPod.name } });
   simulator.runpod.seedPod({ name: 'someone-elses-pod', status: 'EXITED' });
+  simulator.runpod.serverless.seedEndpoint(demoEndpoint);
   const { addresses, runpodApiKey, geminiApiKey } = simulator;
   print({ addresses, runpodApiKey, geminiApiKey, podId });
 

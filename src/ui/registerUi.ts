@@ -18,15 +18,20 @@ export function registerUi(services: UiServices, life: Lifetime): void {
   const isDemo = demo.control !== undefined;
   const isSetUp = (): boolean => isDemo || hasRunpodKey() || keys.has('geminiApiKey');
   const layout = new PodLayout(services.memory, life);
-  const podChosen = life.own(new Emitter<void>());
+  const forJobsChosen = life.own(new Emitter<void>());
   const chooseForJobs = async (podId: string | undefined): Promise<void> => {
     await services.choosePod(podId);
     backends.reset('cloud');
-    podChosen.fire();
+    forJobsChosen.fire();
     if (podId === undefined) return;
     backends
       .check('cloud', life.signal)
       .catch((error: unknown) => log.debug(`The pod was not checked: ${String(error)}`));
+  };
+  const useEndpoints = async (endpointIds: readonly string[]): Promise<void> => {
+    await services.chooseEndpoints(endpointIds);
+    backends.reset('cloud');
+    forJobsChosen.fire();
   };
   const starter = late(async () => {
     const { JobStarter } = await import('./jobs/jobStarter.ts');
@@ -35,7 +40,7 @@ export function registerUi(services: UiServices, life: Lifetime): void {
 
   const { allCommands } = late(() => import('./commands/allCommands.ts'));
   registerCommands(
-    () => allCommands({ ...services, isDemo, hasRunpodKey, starter, layout, chooseForJobs }, life),
+    () => allCommands({ ...services, isDemo, hasRunpodKey, starter, layout, chooseForJobs, useEndpoints }, life),
     log,
     life,
   );
@@ -47,7 +52,7 @@ export function registerUi(services: UiServices, life: Lifetime): void {
       layout,
       hasRunpodKey,
       onDidChangeKeys: keys.onDidChange,
-      onDidChoosePod: podChosen.event,
+      onDidChooseForJobs: forJobsChosen.event,
       prepare: () => keys.load(),
     },
     life,

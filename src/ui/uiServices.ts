@@ -8,6 +8,7 @@ import type { JobRecovery } from '../core/jobs/recoverJobs.ts';
 import type { KeyRing } from '../core/keyRing.ts';
 import type { Event } from '../core/kernel/event.ts';
 import type { Clock, Log } from '../core/kernel/ports.ts';
+import type { EndpointService } from '../core/serverless/endpointService.ts';
 import type { Settings } from '../core/settings.ts';
 import type { DemoSwitch } from './commands/demoCommands.ts';
 import type { KeyChangeServices } from './commands/keyCommandsAsk.ts';
@@ -27,6 +28,10 @@ export interface UiServices {
   /** The pod that runs jobs; undefined = none is configured. */
   readonly podId: () => string | undefined;
   readonly choosePod: (podId: string | undefined) => Promise<void>;
+  readonly endpoints: EndpointService;
+  /** Serverless endpoints that get jobs. */
+  readonly endpointIds: () => readonly string[];
+  readonly chooseEndpoints: (endpointIds: readonly string[]) => Promise<void>;
   readonly backends: BackendManager;
   readonly jobs: JobRunner;
   readonly recovery: JobRecovery;

@@ -125,7 +125,11 @@ describe('manifest: commands', () => {
 
   it('asks for a trusted workspace before anything that may spend', () => {
     const { runWorkflow, queueBatch, addToQueue, retryJob, deployPod, startPod, restartPod } = commands;
-    const spending = [runWorkflow, queueBatch, addToQueue, retryJob, deployPod, startPod, restartPod];
+    const { createEndpoint, useEndpoint, setEndpointWorkers } = commands;
+    const spending = [
+      ...[runWorkflow, queueBatch, addToQueue, retryJob, deployPod, startPod, restartPod],
+      ...[createEndpoint, useEndpoint, setEndpointWorkers],
+    ];
     for (const id of spending) {
       assert.match(declaredAs(id).enablement ?? '', /isWorkspaceTrusted/, id);
     }

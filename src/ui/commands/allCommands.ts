@@ -9,6 +9,8 @@ import { outputFolderCommand } from '../outputs/revealFile.ts';
 import type { UiServices } from '../uiServices.ts';
 import { backendCommands } from './backendCommands.ts';
 import { demoCommands } from './demoCommands.ts';
+import { endpointCommands } from './endpointCommands.ts';
+import type { EndpointControlServices } from './endpointControl.ts';
 import { helpCommands } from './helpCommands.ts';
 import { jobCommands } from './jobCommands.ts';
 import { keyCommands } from './keyCommands.ts';
@@ -24,6 +26,7 @@ export interface CommandServices extends UiServices {
   readonly starter: Late<JobStarter>;
   readonly layout: PodCommandServices['layout'];
   readonly chooseForJobs: PodCommandServices['chooseForJobs'];
+  readonly useEndpoints: EndpointControlServices['useEndpoints'];
 }
 
 /** What every command does. Loaded, with all that it imports, when the first one runs. */
@@ -42,6 +45,7 @@ export function allCommands(services: CommandServices, life: Lifetime): Promise<
       lookAgain: (signal) => Promise.allSettled([backends.checkAll(signal), pods.refresh(signal)]),
     }),
     ...podCommands({ ...services, logs: new PodLogs(services, life) }),
+    ...endpointCommands(services),
     ...keyCommands({ ...services, storage: services.keyStorage }),
     statusMenu({ jobs, activePods }),
   ]);

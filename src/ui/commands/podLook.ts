@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import { views } from '../../contract.ts';
+import type { EndpointService } from '../../core/serverless/endpointService.ts';
 import type { PodLayout } from '../trees/podLayout.ts';
 import type { PodGrouping } from '../trees/podScene.ts';
 import { podStatuses, podStatusName, statusOrder } from '../trees/podText.ts';
@@ -7,13 +8,16 @@ import { requireRunpodKey } from './podChoice.ts';
 import type { PodChoiceServices } from './podChoice.ts';
 
 export interface PodLookServices extends PodChoiceServices {
+  readonly endpoints: EndpointService;
   readonly layout: PodLayout;
 }
 
 /** A failure is a row of the view already; the command says it too, for whoever does not see the view. */
-export async function refreshPods({ pods, keys }: PodLookServices, signal: AbortSignal): Promise<void> {
+export async function refreshPods({ pods, endpoints, keys }: PodLookServices, signal: AbortSignal): Promise<void> {
   await requireRunpodKey(keys);
-  await vscode.window.withProgress({ location: { viewId: views.pods } }, () => pods.refresh(signal));
+  await vscode.window.withProgress({ location: { viewId: views.pods } }, () =>
+    Promise.all([pods.refresh(signal), endpoints.refresh(signal)]),
+  );
 }
 
 /** 'all' takes the filter away; else it is asked for. */

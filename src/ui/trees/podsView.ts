@@ -3,26 +3,33 @@ import type { PodService } from '../../core/fleet/podService.ts';
 import type { Event } from '../../core/kernel/event.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
 import type { Clock, Log } from '../../core/kernel/ports.ts';
+import type { EndpointService } from '../../core/serverless/endpointService.ts';
 import type { Settings } from '../../core/settings.ts';
 import type { Spending } from '../moneySnapshot.ts';
 import { setContext } from '../setContext.ts';
+import { endpointRows } from './endpointRows.ts';
+import type { EndpointScene } from './endpointScene.ts';
 import type { PodLayout } from './podLayout.ts';
 import { podRows, podsDescription, podsState, runningBadge } from './podRows.ts';
 import type { PodScene } from './podScene.ts';
+import type { Row } from './row.ts';
 import { registerTree } from './treeAdapter.ts';
 
 export interface PodsViewServices {
   readonly pods: PodService;
+  readonly endpoints: EndpointService;
   readonly ledger: Spending | undefined;
   readonly layout: PodLayout;
   readonly hasRunpodKey: () => boolean;
   /** The pod that runs jobs; undefined = none is configured. */
   readonly podId: () => string | undefined;
+  /** Serverless endpoints that get jobs. */
+  readonly endpointIds: () => readonly string[];
   readonly settings: () => Settings;
   /** Settings, keys or addresses changed. */
   readonly onDidChangeSetup: Event<unknown>;
   readonly onDidChangeKeys: Event<unknown>;
-  readonly onDidChoosePod: Event<unknown>;
+  readonly onDidChooseForJobs: Event<unknown>;
   /** Called before RunPod is asked: what decisions need and is not known yet. */
   readonly prepare: () => Promise<void>;
   readonly clock: Clock;
@@ -32,11 +39,14 @@ export interface PodsViewServices {
 const listEveryMs = 10_000;
 
 export function registerPodsView(services: PodsViewServices, life: Lifetime): void {
-  const { pods, ledger, layout, clock, log, hasRunpodKey } = services;
-  const rows = (): ReturnType<typeof podRows> => {
+  const { pods, endpoints, ledger, layout, clock, log, hasRunpodKey } = services;
+  const rows = (): readonly Row[] => {
     const scene = podScene(services);
     setContext(contextKeys.podsState, podsState(scene));
-    return podRows(scene);
+    return [...podRows(scene), ...endpointRows(endpointScene(services))];
+  };
+  const look = async (signal: AbortSignal): Promise<void> => {
+    await Promise.all([pods.refresh(signal), endpoints.refresh(signal)]);
   };
   const refresh = async (signal: AbortSignal): Promise<void> => {
     await services.prepare();
@@ -44,14 +54,15 @@ export function registerPodsView(services: PodsViewServices, life: Lifetime): vo
       // Costs are a column, not a condition.
       await ledger.refresh().catch((error: unknown) => log.warn(`Costs could not be read: ${String(error)}`));
     }
-    if (hasRunpodKey()) await pods.refresh(signal);
+    if (hasRunpodKey()) await look(signal);
   };
   const changes = [
     pods.onDidChange,
     layout.onDidChange,
     services.onDidChangeSetup,
     services.onDidChangeKeys,
-    services.onDidChoosePod,
+    services.onDidChooseForJobs,
+    endpoints.onDidChange,
     ...(ledger === undefined ? [] : [ledger.onDidChange]),
   ];
   const view = registerTree({ view: views.pods, rows, changes, refresh, refreshMs: listEveryMs, clock, log }, life);
@@ -69,7 +80,7 @@ export function registerPodsView(services: PodsViewServices, life: Lifetime): vo
   life.own(
     services.onDidChangeKeys(() => {
       if (!view.visible || !hasRunpodKey() || pods.pods.known) return;
-      pods.refresh(life.signal).catch((error: unknown) => log.debug(`The pods could not be listed: ${String(error)}`));
+      look(life.signal).catch((error: unknown) => log.debug(`The pods could not be listed: ${String(error)}`));
     }),
   );
   showBadge();
@@ -88,6 +99,18 @@ function podScene({ pods, ledger, layout, hasRunpodKey, podId, settings, clock }
     filter: layout.filter,
     groupBy: layout.groupBy,
     address: (id, port) => pods.address(id, port),
+    nowMs: clock.now(),
+  };
+}
+
+function endpointScene({ endpoints, hasRunpodKey, endpointIds, clock }: PodsViewServices): EndpointScene {
+  const { prices } = endpoints;
+  return {
+    endpoints: endpoints.endpoints,
+    lastSeen: endpoints.lastSeen,
+    prices: prices.known ? prices.value : undefined,
+    hasKey: hasRunpodKey(),
+    used: endpointIds(),
     nowMs: clock.now(),
   };
 }
