@@ -397,7 +397,7 @@ class FleetWorld {
     if (change.do === 'stop' || change.do === 'move')
       this.#stop(change.podId, change.do === 'stop' ? change.cause : 'zeroGpu');
     if (change.do === 'start') this.#start(change.podId);
-    if (change.do === 'create' || change.do === 'move') this.#create(change.candidates.map(({ key }) => key));
+    if (change.do === 'create' || change.do === 'move') this.#create(change.candidates);
   }
 
   #stop(podId: string, cause: string): void {
@@ -426,12 +426,16 @@ class FleetWorld {
     this.#checkCaps();
   }
 
-  #create(keys: readonly string[]): void {
+  /** A pod that turns out dearer than planned is stopped at once, as a deploy does: it counts as not to be had. */
+  #create(candidates: readonly { readonly key: string; readonly usdPerHourMicros: number }[]): void {
     const { offers, weather } = this.#setup;
     const nowMs = this.#clock.now();
-    const offer = keys
-      .map((key) => offers.find((one) => keyOf(one) === key)!)
-      .find((one) => inStock(one, weather, nowMs));
+    const offer = candidates
+      .filter(({ key, usdPerHourMicros }) => {
+        const one = offers.find((other) => keyOf(other) === key)!;
+        return inStock(one, weather, nowMs) && priceMicros(one, weather, nowMs) <= usdPerHourMicros;
+      })
+      .map(({ key }) => offers.find((one) => keyOf(one) === key)!)[0];
     if (offer === undefined) throw new Fault('noCapacity', 'No free GPU', { delivered: 'no' });
     this.#checkFlapping(offer.gpu);
     this.#launches += 1;
