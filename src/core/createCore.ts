@@ -270,7 +270,6 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
         if (!runTimes.isRead) await runTimes.refresh();
         return runTimes.book;
       },
-      queue: () => queue,
     }),
   );
   const leaseMs = options.jobLeaseMs ?? defaultJobLeaseMs;
@@ -311,6 +310,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     );
   });
   const queue = life.own(new LateQueue(async () => (await queueParts()).queue, clock.now()));
+  life.own(queue.onDidChange(() => fleet.noteQueue(queue.view)));
   // What runs here is told to the other windows, where it may be cancelled.
   life.own(jobs.onDidChange(() => void queueParts().catch(() => undefined)));
   const podsMayRun = async (): Promise<boolean> => {

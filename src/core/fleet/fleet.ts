@@ -3,7 +3,9 @@ import type { Disposable, Event } from '../kernel/event.ts';
 import { toFault } from '../kernel/fault.ts';
 import { Lifetime } from '../kernel/lifetime.ts';
 import { once } from '../kernel/late.ts';
+import type { Observed } from '../kernel/observed.ts';
 import type { Log } from '../kernel/ports.ts';
+import type { QueueView } from '../queue/queueView.ts';
 import { isOurs } from '../runpod/pod.ts';
 import type { FleetStore } from '../store/fleetStore.ts';
 import { keptDecisions } from './fleetDecision.ts';
@@ -19,6 +21,9 @@ export interface FleetOptions extends Omit<FleetPortsOptions, 'onDecision' | 'st
   readonly log: Log;
 }
 
+/** However fast the queue moves. */
+const queueLookMs = 5_000;
+
 /**
  * Starts and stops pods for queued work, within what the settings allow; with 'fleet.maxPods' 0 it does nothing. One
  * window does so at a time. Nothing is loaded and no timer runs before the first {@link wake} while it is on.
@@ -33,6 +38,8 @@ export class Fleet implements Disposable {
   /** Newest first; undefined = not read yet. */
   #decisions: readonly FleetDecision[] | undefined;
   #seen = '';
+  #queueMode = '';
+  #queueAtMs = 0;
 
   constructor(options: FleetOptions) {
     this.#options = options;
@@ -63,6 +70,18 @@ export class Fleet implements Disposable {
       (reconciler) => reconciler.wake(),
       (error: unknown) => this.#options.log.error('The fleet could not be loaded', toFault(error)),
     );
+  }
+
+  /** The queue is another. Work that goes on is looked at now and then; that it begins, ends or is let go is told at once. */
+  noteQueue(view: Observed<QueueView>): void {
+    if (!view.known || !this.#options.isOn()) return;
+    const { counts, paused, leader } = view.value;
+    const mode = `${String(counts.queued > 0)} ${String(counts.running > 0)} ${String(paused)} ${leader}`;
+    const now = this.#options.clock.now();
+    if (mode === this.#queueMode && Math.abs(now - this.#queueAtMs) < queueLookMs) return;
+    this.#queueMode = mode;
+    this.#queueAtMs = now;
+    this.wake();
   }
 
   /** Settings, keys or credit have changed: what was refused may be tried again. */

@@ -13,8 +13,8 @@ export interface QueuePrice {
 export function queuePolicy(settings: Settings): QueuePolicy {
   return {
     ...routePolicy(settings),
-    strategy: 'priority',
-    secondsPerUsd: 0,
+    strategy: settings['routing.strategy'],
+    secondsPerUsd: settings['routing.secondsPerUsd'],
     localOnly: settings['privacy.localOnly'],
     mayPayGemini: settings['gemini.fallback'] === 'always',
     mayStart: settings['cloud.autoStart'],
