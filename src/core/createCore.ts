@@ -38,6 +38,7 @@ import { queuePolicy, queuePrice } from './queue/queueRules.ts';
 import type { QueueService } from './queue/queueView.ts';
 import type { Settings } from './settings.ts';
 import type { Database } from './store/database.ts';
+import type { JobReports } from './store/jobReports.ts';
 
 /** Where the services are. The demo differs from reality in these alone. */
 export interface Addresses {
@@ -111,6 +112,7 @@ export interface Core {
   readonly recovery: JobRecovery;
   /** Jobs of all windows; those that are queued are given away by one of them. */
   readonly queue: QueueService;
+  readonly jobReports: JobReports;
 }
 
 /** Three signs of life are missed before a window counts as gone. */
@@ -332,6 +334,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     podWatch,
     fleet,
     ledger,
+    jobReports: late(async () => (await import('./store/jobReports.ts')).createJobReports(database)),
     budgets,
     compareBill: async (days, signal) =>
       (await import('./cost/readBill.ts')).readBill({ runpod, ledger }, days, signal),

@@ -4,8 +4,11 @@ import type { Lifetime } from '../core/kernel/lifetime.ts';
 import { registerCommands } from './commands/runCommand.ts';
 import { recoverOnStart } from './jobs/recoverOnStart.ts';
 import { tellBudgets } from './costs/budgetNotices.ts';
+import { BatchNews } from './queue/batchNews.ts';
+import { registerQueueProgress } from './queue/queueProgress.ts';
 import { registerStatusBar } from './statusBar.ts';
 import { registerBackendsView } from './trees/backendsView.ts';
+import { registerJobsView } from './trees/jobsView.ts';
 import { PodLayout } from './trees/podLayout.ts';
 import { registerPodsView } from './trees/podsView.ts';
 import { registerRowDecorations } from './trees/rowDecorations.ts';
@@ -38,9 +41,11 @@ export function registerUi(services: UiServices, life: Lifetime): void {
     return new JobStarter({ jobs, settings, prepare: () => keys.load() });
   });
 
+  const news = new BatchNews(services, life);
+
   const { allCommands } = late(() => import('./commands/allCommands.ts'));
   registerCommands(
-    () => allCommands({ ...services, isDemo, hasRunpodKey, starter, layout, chooseForJobs, useEndpoints }, life),
+    () => allCommands({ ...services, isDemo, hasRunpodKey, starter, news, layout, chooseForJobs, useEndpoints }, life),
     log,
     life,
   );
@@ -57,8 +62,10 @@ export function registerUi(services: UiServices, life: Lifetime): void {
     },
     life,
   );
+  registerJobsView(services, life);
   services.outputs.attach({ ...services, starter, isDemo }, life);
   registerStatusBar({ ...services, isDemo, hasRunpodKey }, life);
+  registerQueueProgress(services, life);
   tellBudgets(services.budgets, log, life);
   // Before anything was done there are no records, and no reason to make some.
   life.own(services.onDidChangeSetup(() => void (services.hasRecords() && services.budgets.refresh())));

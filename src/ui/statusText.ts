@@ -3,7 +3,6 @@ import type { BackendStatus } from '../core/backends/backendManager.ts';
 import { budgetText, spentShare } from '../core/cost/budget.ts';
 import type { BudgetName, BudgetUse } from '../core/cost/budget.ts';
 import { formatUsd } from '../core/cost/price.ts';
-import type { RunningJob } from '../core/jobs/jobRunner.ts';
 import { backendIcon, stateName, stateOf } from './trees/backendRows.ts';
 import { dotted, plainMarkdown } from './trees/row.ts';
 
@@ -131,38 +130,4 @@ function spentRows({ spent, budgets }: StatusSnapshot): readonly string[] {
         row(name === 'cloud' ? 'RunPod this month' : 'Gemini this month', against(name, spentMicros)),
       ),
   ];
-}
-
-export interface ProgressText {
-  readonly text: string;
-  readonly tooltip: string;
-  readonly spoken: string;
-}
-
-/** The second item, while jobs run; undefined when none does. */
-export function progressText(running: readonly RunningJob[]): ProgressText | undefined {
-  const [first] = running;
-  if (first === undefined) return undefined;
-  const fractions = running.map(({ progress }) => progress.fraction).filter((one) => one !== undefined);
-  const mean = fractions.reduce((sum, one) => sum + one, 0) / running.length;
-  const at = fractions.length === 0 ? (running.length === 1 ? first.progress.phase : '') : percent(mean);
-  const lines = running.map(({ label, backendLabel, progress }) => {
-    const { phase, fraction, node } = progress;
-    const where = dotted(backendLabel, phase, fraction !== undefined && percent(fraction), node);
-    return `| ${plainMarkdown(label)} | ${plainMarkdown(where)} |`;
-  });
-  const preview = running.findLast(({ progress }) => progress.preview !== undefined)?.progress.preview;
-  const picture =
-    preview === undefined || !/^image\/(png|jpeg|webp)$/.test(preview.mimeType)
-      ? []
-      : ['', `![preview](data:${preview.mimeType};base64,${Buffer.from(preview.bytes).toString('base64')})`];
-  return {
-    text: `$(sync~spin) ${dotted(String(running.length), at)}`,
-    tooltip: ['| | |', '|:--|:--|', ...lines, ...picture, '', 'Click to cancel.'].join('\n'),
-    spoken: `PodRelay: ${running.length} running${at === '' ? '' : `, ${at}`}`,
-  };
-}
-
-function percent(fraction: number): string {
-  return `${Math.round(fraction * 100)} %`;
 }

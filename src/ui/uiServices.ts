@@ -9,7 +9,9 @@ import type { KeyRing } from '../core/keyRing.ts';
 import type { Event } from '../core/kernel/event.ts';
 import type { Clock, Log } from '../core/kernel/ports.ts';
 import type { EndpointService } from '../core/serverless/endpointService.ts';
+import type { QueueService } from '../core/queue/queueView.ts';
 import type { Settings } from '../core/settings.ts';
+import type { JobReports } from '../core/store/jobReports.ts';
 import type { DemoSwitch } from './commands/demoCommands.ts';
 import type { KeyChangeServices } from './commands/keyCommandsAsk.ts';
 import type { PodCommandServices } from './commands/podCommands.ts';
@@ -35,6 +37,9 @@ export interface UiServices {
   readonly backends: BackendManager;
   readonly jobs: JobRunner;
   readonly recovery: JobRecovery;
+  /** The jobs of all windows. */
+  readonly queue: QueueService;
+  readonly jobReports: JobReports;
   /** False on a machine where PodRelay has done nothing yet. */
   readonly hasRecords: () => boolean;
   readonly ledger: Spending;

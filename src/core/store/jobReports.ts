@@ -45,6 +45,11 @@ export function batchJobId(batchId: string, index: number): string {
   return `${batchId}.${index}`;
 }
 
+/** It belongs to a batch, which is told of as a whole. */
+export function isBatchJob(jobId: string): boolean {
+  return /^[^.]+\.\d+$/.test(jobId);
+}
+
 export function createJobReports(database: Database): JobReports {
   return {
     attempts: (jobId) =>

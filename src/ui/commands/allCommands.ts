@@ -6,6 +6,10 @@ import type { Lifetime } from '../../core/kernel/lifetime.ts';
 import { costsCommands } from '../costs/costsCommands.ts';
 import type { JobStarter } from '../jobs/jobStarter.ts';
 import { outputFolderCommand } from '../outputs/revealFile.ts';
+import { batchCommands } from '../queue/batchCommands.ts';
+import type { BatchNews } from '../queue/batchNews.ts';
+import { queueCommands } from '../queue/queueCommands.ts';
+import { TextDocuments } from '../queue/textDocuments.ts';
 import type { UiServices } from '../uiServices.ts';
 import { backendCommands } from './backendCommands.ts';
 import { demoCommands } from './demoCommands.ts';
@@ -26,17 +30,21 @@ export interface CommandServices extends UiServices {
   readonly starter: Late<JobStarter>;
   readonly layout: PodCommandServices['layout'];
   readonly chooseForJobs: PodCommandServices['chooseForJobs'];
+  readonly news: BatchNews;
   readonly useEndpoints: EndpointControlServices['useEndpoints'];
 }
 
 /** What every command does. Loaded, with all that it imports, when the first one runs. */
 export function allCommands(services: CommandServices, life: Lifetime): Promise<readonly Command[]> {
   const { backends, demo, jobs, pods } = services;
+  const documents = new TextDocuments(life);
   const activePods = (): number => (pods.lastSeen?.pods ?? []).filter(isActive).length;
   return Promise.resolve([
     ...windowCommands(services),
     ...backendCommands(services),
     ...jobCommands(services),
+    ...batchCommands({ ...services, documents }),
+    ...queueCommands({ ...services, documents }),
     outputFolderCommand(services.outputFolder),
     ...costsCommands(services, life),
     ...helpCommands(services),

@@ -1,17 +1,14 @@
 import * as vscode from 'vscode';
 import { commands } from '../../contract.ts';
 import { defaultWorkflow } from '../../core/generate/defaultWorkflow.ts';
-import type { JobRunner } from '../../core/jobs/jobRunner.ts';
 import { Fault } from '../../core/kernel/fault.ts';
 import type { Late } from '../../core/kernel/late.ts';
 import { newSeed } from '../jobs/jobStarter.ts';
 import type { JobStarter, WantedJob } from '../jobs/jobStarter.ts';
 import { readWorkflow } from '../jobs/readWorkflow.ts';
-import { dotted } from '../trees/row.ts';
 import type { Command } from './runCommand.ts';
 
 export interface JobCommandServices {
-  readonly jobs: JobRunner;
   readonly starter: Late<JobStarter>;
 }
 
@@ -19,7 +16,7 @@ const longestLabel = 40;
 /** ComfyUI's text nodes take more, but a prompt of this length was not meant as one. */
 const longestPrompt = 8_000;
 
-export function jobCommands({ jobs, starter }: JobCommandServices): readonly Command[] {
+export function jobCommands({ starter }: JobCommandServices): readonly Command[] {
   const failure = vscode.l10n.t('The picture could not be made');
   return [
     {
@@ -45,11 +42,6 @@ export function jobCommands({ jobs, starter }: JobCommandServices): readonly Com
       id: commands.repeatLast,
       failure: vscode.l10n.t('The last job could not be repeated'),
       run: (_args, signal) => starter.repeatLast(signal),
-    },
-    {
-      id: commands.cancelJob,
-      failure: vscode.l10n.t('The job could not be cancelled'),
-      run: () => cancelJob(jobs),
     },
   ];
 }
@@ -111,23 +103,4 @@ async function pickSize(): Promise<{ width: number; height: number }> {
   });
   if (chosen === undefined) throw new Fault('cancelled', 'No size was chosen');
   return chosen;
-}
-
-async function cancelJob(jobs: JobRunner): Promise<void> {
-  const running = jobs.running();
-  if (running.length <= 1) {
-    running[0]?.cancel();
-    if (running.length === 0) void vscode.window.showInformationMessage(vscode.l10n.t('PodRelay: nothing is running.'));
-    return;
-  }
-  const items = running.map((job) => ({
-    label: job.label,
-    description: dotted(job.backendLabel, job.progress.phase),
-    job,
-  }));
-  const chosen = await vscode.window.showQuickPick(items, {
-    title: vscode.l10n.t('Which jobs shall end?'),
-    canPickMany: true,
-  });
-  for (const { job } of chosen ?? []) job.cancel();
 }

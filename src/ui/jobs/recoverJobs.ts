@@ -3,6 +3,7 @@ import type { RecoveredJob } from '../../core/jobs/jobOutcome.ts';
 import type { JobRecovery } from '../../core/jobs/recoverJobs.ts';
 import type { Late } from '../../core/kernel/late.ts';
 import type { Clock, Log } from '../../core/kernel/ports.ts';
+import { isBatchJob } from '../../core/store/jobReports.ts';
 import { showFault } from '../notify.ts';
 import type { JobStarter } from './jobStarter.ts';
 import { recoveredText } from './recoveredText.ts';
@@ -43,7 +44,7 @@ export async function recover(services: RecoverServices, signal: AbortSignal): P
 async function tell(services: RecoverServices, jobs: readonly RecoveredJob[], signal: AbortSignal): Promise<void> {
   const { starter, log } = services;
   for (const job of jobs) log.info(`${job.request.label}: ${job.state}${'why' in job ? ` (${job.why})` : ''}`);
-  const said = recoveredText(jobs);
+  const said = recoveredText(jobs.filter(({ request }) => !isBatchJob(request.id)));
   if (said === undefined) return;
   const open = vscode.l10n.t('Open');
   const again = vscode.l10n.t('Run Again');

@@ -46,6 +46,11 @@ export function queueCommands(services: QueueCommandServices): readonly Command[
   };
   return [
     {
+      id: commands.cancelJob,
+      failure: vscode.l10n.t('The job could not be cancelled'),
+      run: (args) => cancelJobs(services, args),
+    },
+    {
       id: commands.retryJob,
       failure: vscode.l10n.t('The job could not be tried again'),
       run: async (args) => {
@@ -132,7 +137,7 @@ export function jobIdsOf([first, all]: readonly unknown[]): readonly string[] {
 }
 
 /** A job of this window ends even where its record cannot be written. */
-export async function cancelJobs(services: QueueCommandServices, args: readonly unknown[]): Promise<void> {
+async function cancelJobs(services: QueueCommandServices, args: readonly unknown[]): Promise<void> {
   const { queue, jobs } = services;
   const end = async (ids: readonly string[]): Promise<void> => {
     const here = jobs.running().filter(({ id }) => ids.includes(id));
