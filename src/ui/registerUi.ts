@@ -32,9 +32,15 @@ export function registerUi(services: UiServices, life: Lifetime): void {
       .catch((error: unknown) => log.debug(`The pod was not checked: ${String(error)}`));
   };
   const useEndpoints = async (endpointIds: readonly string[]): Promise<void> => {
+    const before = services.endpointIds();
     await services.chooseEndpoints(endpointIds);
     backends.reset('cloud');
     forJobsChosen.fire();
+    for (const id of endpointIds.filter((one) => !before.includes(one))) {
+      backends
+        .check(`endpoint:${id}`, life.signal)
+        .catch((error: unknown) => log.debug(`The endpoint was not checked: ${String(error)}`));
+    }
   };
   const starter = late(async () => {
     const { JobStarter } = await import('./jobs/jobStarter.ts');

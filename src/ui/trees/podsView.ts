@@ -7,7 +7,7 @@ import type { EndpointService } from '../../core/serverless/endpointService.ts';
 import type { Settings } from '../../core/settings.ts';
 import type { Spending } from '../moneySnapshot.ts';
 import { setContext } from '../setContext.ts';
-import { endpointRows } from './endpointRows.ts';
+import type { endpointRows } from './endpointRows.ts';
 import type { EndpointScene } from './endpointScene.ts';
 import type { PodLayout } from './podLayout.ts';
 import { podRows, podsDescription, podsState, runningBadge } from './podRows.ts';
@@ -40,12 +40,15 @@ const listEveryMs = 10_000;
 
 export function registerPodsView(services: PodsViewServices, life: Lifetime): void {
   const { pods, endpoints, ledger, layout, clock, log, hasRunpodKey } = services;
+  /** Loaded with the first look at the account: before it there is nothing to draw. */
+  let drawEndpoints: typeof endpointRows | undefined;
   const rows = (): readonly Row[] => {
     const scene = podScene(services);
     setContext(contextKeys.podsState, podsState(scene));
-    return [...podRows(scene), ...endpointRows(endpointScene(services))];
+    return [...podRows(scene), ...(drawEndpoints?.(endpointScene(services)) ?? [])];
   };
   const look = async (signal: AbortSignal): Promise<void> => {
+    ({ endpointRows: drawEndpoints } = await import('./endpointRows.ts'));
     await Promise.all([pods.refresh(signal), endpoints.refresh(signal)]);
   };
   const refresh = async (signal: AbortSignal): Promise<void> => {
