@@ -113,6 +113,7 @@ export interface Core {
   /** Jobs of all windows; those that are queued are given away by one of them. */
   readonly queue: QueueService;
   readonly jobReports: JobReports;
+  readonly predictBatch: OpenedQueue['predictBatch'];
 }
 
 /** Three signs of life are missed before a window counts as gone. */
@@ -334,6 +335,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     podWatch,
     fleet,
     ledger,
+    predictBatch: async (workflow, count) => (await queueParts()).predictBatch(workflow, count),
     jobReports: late(async () => (await import('./store/jobReports.ts')).createJobReports(database)),
     budgets,
     compareBill: async (days, signal) =>

@@ -6,6 +6,7 @@ import type { PodService } from '../core/fleet/podService.ts';
 import type { JobRunner } from '../core/jobs/jobRunner.ts';
 import type { JobRecovery } from '../core/jobs/recoverJobs.ts';
 import type { KeyRing } from '../core/keyRing.ts';
+import type { Core } from '../core/createCore.ts';
 import type { Event } from '../core/kernel/event.ts';
 import type { Clock, Log } from '../core/kernel/ports.ts';
 import type { EndpointService } from '../core/serverless/endpointService.ts';
@@ -40,6 +41,7 @@ export interface UiServices {
   /** The jobs of all windows. */
   readonly queue: QueueService;
   readonly jobReports: JobReports;
+  readonly predictBatch: Core['predictBatch'];
   /** False on a machine where PodRelay has done nothing yet. */
   readonly hasRecords: () => boolean;
   readonly ledger: Spending;

@@ -46,8 +46,10 @@ describe('what is said of a batch file', () => {
 
   it('asks with the count, the columns, the first jobs, and what is known of time and cost', async () => {
     const batch = await read(`prompt,repeat\n${'a lighthouse,20\n'.repeat(10)}`);
-    const forecast = { backend: 'RunPod pod x', microsPerJob: 2_000, basis: 'measured', ms: 600_000, queued: 3 };
-    const { message, detail } = batchQuestion(batch, names, { ...forecast, isPaused: true });
+    const prediction = { ms: 600_000, micros: 400_000, labels: ['RunPod pod x', 'Local ComfyUI'] };
+    const { message, detail } = batchQuestion(batch, names, {
+      ...{ prediction, next: undefined, queued: 3, isPaused: true },
+    });
     assert.equal(message, 'Queue 200 jobs from prompts.csv?');
     for (const part of [
       'Workflow: text-to-image.json.',
@@ -55,23 +57,19 @@ describe('what is said of a batch file', () => {
       '• repeat: how often',
       '• a lighthouse (1/20) (line 2)',
       '• and 195 more',
-      'It takes about 10 min.',
-      'On RunPod pod x it would cost about $0.40 (measured).',
+      'About 10 min, for $0.40, on what is up now: RunPod pod x, Local ComfyUI.',
       '3 jobs of before wait in the queue.',
       'The queue is paused',
     ]) {
       assert.ok(detail.includes(part), `${part} in\n${detail}`);
     }
-    const unknown = batchQuestion(batch, names, {
-      backend: undefined,
-      microsPerJob: undefined,
-      basis: undefined,
-      ms: undefined,
-      queued: 0,
-      isPaused: false,
-    });
-    assert.match(unknown.detail, /How long it takes is not known yet\. No backend can take a job now/);
-    assert.doesNotMatch(unknown.detail, /\$/);
+    const before = { prediction: undefined, queued: 0, isPaused: false };
+    const unknown = batchQuestion(batch, names, { ...before, next: undefined }).detail;
+    assert.match(unknown, /not known: .* No backend can take a job/);
+    assert.doesNotMatch(unknown, /\$/);
+    const quote = { micros: 2_000, basis: 'as of its price list' };
+    const first = batchQuestion(batch, names, { ...before, next: { label: 'RunPod pod x', quote } }).detail;
+    assert.match(first, /On RunPod pod x all would cost about \$0\.40 \(as of its price list\)\./);
   });
 });
 
@@ -116,7 +114,7 @@ describe('why a job is where it is', () => {
     const text = jobStoryText(
       {
         ...{ id: 'a', label: 'a boat', state: 'done', priority: 0, position: undefined, backend: 'cloud', here: true },
-        ...{ backendLabel: 'RunPod pod x', why: 'about 9 s there.\nThe others: local not: switched off.' },
+        ...{ backendLabel: 'RunPod pod x', why: 'about 9 s there. The others: local not: switched off; y 12 s.' },
         ...{ waitsFor: undefined, progress: undefined, finishAt: undefined, requestedAt: 0, changedAt: 0 },
         ...{ outputs: ['/out/a.png'], micros: undefined, fault: undefined },
       },
@@ -132,7 +130,8 @@ describe('why a job is where it is', () => {
       'State:      Done',
       'Backend:    RunPod pod x',
       'Why there:  about 9 s there.',
-      '            The others: local not: switched off.',
+      '            The others: local not: switched off;',
+      '            y 12 s.',
       'Cost:       cost not known',
       'File:       /out/a.png',
       '',

@@ -222,6 +222,18 @@ describe('the progress of the queue', () => {
     assert.equal(progressText({ running: [], view: viewOf([]), burst: undefined, nowMs: now }), undefined);
   });
 
+  it('does not count twice what has begun here since the queue was read', () => {
+    const started = (id: string): RunningJob => ({
+      ...{ id, label: id, startedAt: now, backend: 'local', tier: 'local', backendLabel: 'Local ComfyUI' },
+      ...{ progress: { phase: 'Sampling', fraction: 0.5 }, cancel: () => undefined },
+    });
+    const view = viewOf([job('a', { state: 'running' }), job('b'), job('c')]);
+    const text = (running: readonly RunningJob[]): string | undefined =>
+      progressText({ running, view, burst: { endedBefore: 0 }, nowMs: now })?.text;
+    assert.equal(text([started('a'), started('b')]), '$(sync~spin) 0/3 · 33 %');
+    assert.equal(text([started('a'), started('new')]), '$(sync~spin) 0/4 · 25 %');
+  });
+
   it('says when it is paused, or waits', () => {
     const view = viewOf([job('1'), job('2')]);
     const text = (paused: boolean): string | undefined =>

@@ -1,4 +1,5 @@
 import type { BackendManager } from '../backends/backendManager.ts';
+import type { Workflow } from '../comfy/workflow.ts';
 import type { JobRunner } from '../jobs/jobRunner.ts';
 import type { JobRecovery } from '../jobs/recoverJobs.ts';
 import type { Disposable } from '../kernel/event.ts';
@@ -12,6 +13,8 @@ import { createScheduleStore, standDown } from '../store/scheduleStore.ts';
 import type { ScheduleStore } from '../store/scheduleStore.ts';
 import { JobQueue } from './jobQueue.ts';
 import { LeaderLease } from './leaderLease.ts';
+import { predictBatch } from './predictBatch.ts';
+import type { BatchPrediction } from './predictBatch.ts';
 import { gpuOf } from './queueScene.ts';
 import type { QueuePolicy, QueueScene } from './queueScene.ts';
 import { RunningReport } from './runningReport.ts';
@@ -42,6 +45,8 @@ export interface OpenedQueue {
   readonly queue: JobQueue;
   readonly schedule: ScheduleStore;
   readonly runTimes: RunTimes;
+  /** Of so many jobs of a workflow; undefined = not known. Faults: 'io'. */
+  predictBatch(workflow: Workflow, count: number): Promise<BatchPrediction | undefined>;
 }
 
 /** Wires the queue of one window. Nothing is sent, and no timer is set, before there are jobs. */
@@ -81,5 +86,14 @@ export function createQueue(options: QueueOptions, life: Lifetime): OpenedQueue 
   life.own(new RunningReport({ jobs, store: schedule, clock, log }));
   life.own(recovery.onDidPark(recover));
   database.atEnd((rows) => standDown(rows, owner)).catch(() => undefined);
-  return { queue, schedule, runTimes };
+  return {
+    queue,
+    schedule,
+    runTimes,
+    async predictBatch(workflow, count) {
+      if (!runTimes.isRead) await runTimes.refresh();
+      const { priceOf } = options;
+      return predictBatch({ workflow, count, statuses: backends.statuses(), book: runTimes.book, priceOf });
+    },
+  };
 }

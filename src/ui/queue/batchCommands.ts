@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import { commands, views } from '../../contract.ts';
 import type { JobRequest } from '../../core/backends/backend.ts';
 import type { BackendManager } from '../../core/backends/backendManager.ts';
+import type { Core } from '../../core/createCore.ts';
 import { mediaOf } from '../../core/generate/mediaOf.ts';
 import { Fault } from '../../core/kernel/fault.ts';
 import type { Clock } from '../../core/kernel/ports.ts';
@@ -21,12 +22,16 @@ import type { TextDocuments } from './textDocuments.ts';
 
 export interface BatchCommandServices extends EnqueueServices {
   readonly backends: BackendManager;
+  readonly predictBatch: Core['predictBatch'];
   readonly documents: TextDocuments;
   readonly clock: Clock;
 }
 
 /** The queue's bound. */
 const mostQueued = 10_000;
+/** Read and queued before a notification of it could be seen. */
+const quickText = 500_000;
+const quickJobs = 1_000;
 
 export function batchCommands(services: BatchCommandServices): readonly Command[] {
   return [
@@ -61,15 +66,20 @@ async function queueBatch(
   const queued = queue.view.known ? queue.view.value.counts.queued : 0;
   const title = vscode.l10n.t('PodRelay: reading {0}', source.name);
   const options = { workflow: wanted.workflow, maxJobs: Math.max(0, mostQueued - queued), newSeed, clock };
-  const batch = await withProgress(title, signal, (_report, at) => readBatch(source, options, at));
+  const reading = (at: AbortSignal): Promise<Batch> => readBatch(source, options, at);
+  const batch = await (source.text.length < quickText
+    ? reading(signal)
+    : withProgress(title, signal, (_report, at) => reading(at)));
   const names = { file: source.name, workflow: wanted.label, encoding: source.encoding };
   if (batch.problemCount > 0) return refuse(batch, names, documents);
-  await ask(batch, names, forecastOf(services, batch, wanted, queued));
+  await ask(batch, names, await forecastOf(services, batch, wanted, queued));
   const { inputFolder } = wanted;
   const folder = inputFolder === undefined ? {} : { inputFolder };
-  await withProgress(vscode.l10n.t('PodRelay: queueing {0}', source.name), signal, (_report, at) =>
-    enqueueJobs(services, { label: source.name, jobs: batch.jobs, ...folder }, at),
-  );
+  const queueing = (at: AbortSignal): Promise<void> =>
+    enqueueJobs(services, { label: source.name, jobs: batch.jobs, ...folder }, at);
+  await (batch.jobs.length < quickJobs
+    ? queueing(signal)
+    : withProgress(vscode.l10n.t('PodRelay: queueing {0}', source.name), signal, (_report, at) => queueing(at)));
   await vscode.commands.executeCommand(`${views.jobs}.focus`);
 }
 
@@ -88,25 +98,22 @@ async function ask(batch: Batch, names: BatchNames, forecast: BatchForecast): Pr
   if (chosen !== queue) throw new Fault('cancelled', 'The batch was not wanted');
 }
 
-function forecastOf(
-  { backends, queue, settings }: BatchCommandServices,
-  { jobs: [first] }: Batch,
+async function forecastOf(
+  { backends, queue, settings, predictBatch }: BatchCommandServices,
+  { jobs }: Batch,
   wanted: WantedJob,
   queued: number,
-): BatchForecast {
+): Promise<BatchForecast> {
+  const workflow = jobs[0]?.workflow ?? wanted.workflow;
+  const prediction = await predictBatch(workflow, jobs.length);
   const selected = backends.selected();
   const backend = backends.statuses().find((status) => status.backend.id === selected)?.backend;
-  const view = queue.view.known ? queue.view.value : undefined;
-  const workflow = first?.workflow ?? wanted.workflow;
   const localOnly = settings()['privacy.localOnly'];
   const request: JobRequest = { id: 'quote', label: wanted.label, workflow, media: mediaOf(workflow), localOnly };
-  const quote = backend?.quote(request);
   return {
-    backend: backend?.label,
-    microsPerJob: quote?.micros,
-    basis: quote?.basis,
-    ms: undefined,
+    prediction,
+    next: backend === undefined ? undefined : { label: backend.label, quote: backend.quote(request) },
     queued,
-    isPaused: view?.paused ?? false,
+    isPaused: queue.view.known && queue.view.value.paused,
   };
 }

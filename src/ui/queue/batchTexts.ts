@@ -1,5 +1,7 @@
+import type { Quote } from '../../core/backends/backend.ts';
 import { formatUsd } from '../../core/cost/price.ts';
 import type { Batch, BatchColumn, BatchProblem } from '../../core/queue/batch.ts';
+import type { BatchPrediction } from '../../core/queue/predictBatch.ts';
 import { ago } from '../trees/backendRows.ts';
 
 export interface BatchNames {
@@ -46,13 +48,10 @@ export function batchFailure({ problems, problemCount }: Batch): string {
 }
 
 export interface BatchForecast {
-  /** Where the next job would go, as a person knows it; undefined = nowhere now. */
-  readonly backend: string | undefined;
-  /** Micro-dollars of one job there, and what the figure stands on; undefined = not known. */
-  readonly microsPerJob: number | undefined;
-  readonly basis: string | undefined;
-  /** Of the whole batch behind what waits already; undefined = not known. */
-  readonly ms: number | undefined;
+  /** Undefined = not known. */
+  readonly prediction: BatchPrediction | undefined;
+  /** Where the next job would go, with what one costs there; undefined = nowhere now. */
+  readonly next: { readonly label: string; readonly quote: Quote } | undefined;
   /** Jobs that wait already. */
   readonly queued: number;
   readonly isPaused: boolean;
@@ -79,20 +78,27 @@ export function batchQuestion(
   return { message: `Queue ${count(jobs.length, 'job')} from ${names.file}?`, detail: parts.join('\n\n') };
 }
 
-function forecastText({ backend, microsPerJob, basis, ms, queued, isPaused }: BatchForecast, jobs: number): string {
+function forecastText({ prediction, next, queued, isPaused }: BatchForecast, jobs: number): string {
   const sentences = [
-    ms === undefined ? 'How long it takes is not known yet.' : `It takes about ${ago(ms)}.`,
-    backend === undefined
-      ? 'No backend can take a job now: the queue waits for one.'
-      : microsPerJob === undefined
-        ? `The next job goes to ${backend}; what it costs there is not known.`
-        : microsPerJob === 0
-          ? `The next job goes to ${backend}, which is free.`
-          : `On ${backend} it would cost about ${formatUsd(microsPerJob * jobs)} (${basis}).`,
+    prediction === undefined ? firstTimeText(next, jobs) : predictionText(prediction),
     ...(queued > 0 ? [`${count(queued, 'job')} of before ${queued === 1 ? 'waits' : 'wait'} in the queue.`] : []),
     ...(isPaused ? ['The queue is paused: they wait until it is resumed.'] : []),
   ];
   return sentences.join(' ');
+}
+
+function predictionText({ ms, micros, labels }: BatchPrediction): string {
+  const places =
+    labels.length > 3 ? `${labels.slice(0, 3).join(', ')} and ${labels.length - 3} more` : labels.join(', ');
+  return `About ${ago(ms)}, ${micros === 0 ? 'free' : `for ${formatUsd(micros)}`}, on what is up now: ${places}.`;
+}
+
+function firstTimeText(next: BatchForecast['next'], jobs: number): string {
+  const time = 'How long it takes is not known: this workflow has not run yet on what is up now.';
+  if (next === undefined) return `${time} No backend can take a job: the queue waits for one.`;
+  const { label, quote } = next;
+  if (quote.micros === 0) return `${time} The next job goes to ${label}, which is free.`;
+  return `${time} On ${label} all would cost about ${formatUsd(quote.micros * jobs)} (${quote.basis}).`;
 }
 
 function meaningText(meaning: BatchColumn['meaning']): string {

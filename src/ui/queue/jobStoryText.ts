@@ -12,7 +12,7 @@ export function jobStoryText(job: QueueJob, attempts: readonly StoredAttempt[]):
     '',
     ...line('State', [jobStateName(state), progress?.phase].filter((part) => part !== undefined).join(', ')),
     ...line('Backend', place ?? 'none yet'),
-    ...line('Why there', why ?? (place === undefined ? undefined : 'not on record')),
+    ...line('Why there', why === undefined ? place && 'not on record' : inLines(why)),
     ...line('Waits for', waitsFor),
     ...line('Reason', fault),
     ...line('Cost', hasRun ? costText(micros) : undefined),
@@ -23,6 +23,11 @@ export function jobStoryText(job: QueueJob, attempts: readonly StoredAttempt[]):
       : ['Tried', '', ...attempts.map((attempt, index) => `  ${index + 1}. ${attemptText(attempt)}`)]),
     '',
   ].join('\n');
+}
+
+/** A reason names every other backend: one a line. */
+function inLines(why: string): string {
+  return why.replace(/(; |\. )(?=\S)/g, (end) => `${end.trimEnd()}\n`);
 }
 
 function line(name: string, text: string | undefined): readonly string[] {

@@ -32,14 +32,18 @@ const mostRows = 10;
 
 /** The second item, while jobs run or wait: `3/12 · 42 %`; undefined when none does. Pure. */
 export function progressText({ running, view, burst, nowMs }: ProgressScene): ProgressText | undefined {
+  const known = view?.jobs ?? [];
   const here = new Set(running.map(({ id }) => id));
-  const elsewhere = (view?.jobs ?? []).filter(({ id, state }) => state === 'running' && !here.has(id));
+  const elsewhere = known.filter(({ id, state }) => state === 'running' && !here.has(id));
   const all: readonly RunningRow[] = [...running, ...elsewhere];
-  const queued = view?.counts.queued ?? 0;
+  // The queue may not have seen yet what has begun here.
+  const begun = known.filter(({ id, state }) => state === 'queued' && here.has(id)).length;
+  const unseen = running.filter(({ id }) => !known.some((job) => job.id === id)).length;
+  const queued = (view?.counts.queued ?? 0) - begun;
   if (all.length + queued === 0) return undefined;
   const size = view === undefined || burst === undefined ? undefined : burstSize(burst, view.counts);
   const ended = size?.ended ?? 0;
-  const total = Math.max(size?.total ?? 0, ended + all.length + queued);
+  const total = size === undefined ? all.length + queued : size.total + unseen;
   const isHeld = view?.paused === true && all.length === 0;
   const state = isHeld ? 'paused' : stateText(all, ended, total);
   const count = total === 1 ? '' : `${ended}/${total}`;
