@@ -63,7 +63,14 @@ describe('RunPod', () => {
     const seen: ReadyProgress[] = [];
     const onProgress = (progress: ReadyProgress): void => void seen.push(progress);
     await service.deploy(await cheapest(), { ...wait, onProgress }, signal);
-    assert.deepEqual([...new Set(seen.map(({ phase }) => phase))], ['allocation', 'container', 'comfyui', 'ready']);
+    const phases = [...new Set(seen.map(({ phase }) => phase))];
+    // In this order; a look on a busy machine may miss a short one.
+    const order: readonly ReadyProgress['phase'][] = ['allocation', 'container', 'comfyui', 'ready'];
+    assert.deepEqual(
+      phases,
+      order.filter((phase) => phases.includes(phase)),
+    );
+    assert.ok(phases.length >= 3 && phases.at(-1) === 'ready', phases.join());
   });
 
   it('should get pod status', async () => {
@@ -119,7 +126,7 @@ describe('RunPod', () => {
 
   it('should track accumulated costs', async () => {
     await world.close();
-    world = await openRunpodWorld({ gpuBillsFrom: 'PROVISIONING' }, { scale: 36_000 });
+    world = await openRunpodWorld({ gpuBillsFrom: 'PROVISIONING' }, { scale: 3_600 });
     const { id } = world.sim.seedPod({ name: 'a' });
     const reading = async (): Promise<readonly [Parameters<typeof readCostMeter>[1], number]> => {
       const pods = await world.client.listPods(world.signal);
@@ -128,12 +135,12 @@ describe('RunPod', () => {
     let meter = readCostMeter(emptyCostMeter, ...(await reading()));
     const before = world.sim.invoice();
     for (let i = 0; i < 5; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 60));
+      await new Promise((resolve) => setTimeout(resolve, 450));
       meter = readCostMeter(meter, ...(await reading()));
     }
     const billed = world.sim.invoice().totalMicros - before.totalMicros;
     const measured = meter.byPod.get(id)?.micros ?? 0;
-    assert.ok(measured > 500_000, `3 simulated hours cost more than ${measured}`);
+    assert.ok(measured > 300_000, `2 simulated hours cost more than ${measured}`);
     assert.ok(Math.abs(measured - billed) / billed < 0.1, `measured ${measured}, billed ${billed}`);
   });
 
