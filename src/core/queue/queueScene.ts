@@ -201,6 +201,6 @@ export function choiceOf(row: WaitingRow, models: readonly string[], workers: Qu
   const local = localOnly ? ["It is marked 'local only'"] : [];
   return {
     among: 'none',
-    why: [...local, ...allowed.map(told), ...(allowed.length === 0 && !localOnly ? outside : [])],
+    why: [...local, ...allowed.map(told), ...(localOnly ? [] : outside)],
   };
 }
