@@ -8,7 +8,10 @@ export async function showFault(what: string, error: unknown): Promise<void> {
   const fault = toFault(error);
   if (fault.kind === 'cancelled') return;
   const openLog = vscode.l10n.t('Open Log');
-  const chosen = await vscode.window.showErrorMessage(faultText(what, fault), openLog);
+  const setBudget = vscode.l10n.t('Set Budget…');
+  const steps = fault.kind === 'overBudget' ? [setBudget, openLog] : [openLog];
+  const chosen = await vscode.window.showErrorMessage(faultText(what, fault), ...steps);
+  if (chosen === setBudget) await vscode.commands.executeCommand(commands.setBudget);
   if (chosen === openLog) await vscode.commands.executeCommand(commands.showLog);
 }
 
