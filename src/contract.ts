@@ -60,6 +60,7 @@ export const commands = {
   setGeminiKey: 'podrelay.key.setGemini',
   removeKeys: 'podrelay.keys.remove',
   openOutputFolder: 'podrelay.outputs.openFolder',
+  showFleet: 'podrelay.fleet.show',
   showCosts: 'podrelay.costs.show',
   exportCosts: 'podrelay.costs.export',
   setBudget: 'podrelay.budget.set',

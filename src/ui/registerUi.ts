@@ -2,6 +2,7 @@ import { Emitter } from '../core/kernel/event.ts';
 import { late } from '../core/kernel/late.ts';
 import type { Lifetime } from '../core/kernel/lifetime.ts';
 import { registerCommands } from './commands/runCommand.ts';
+import { tellFleet } from './fleet/tellFleet.ts';
 import { recoverOnStart } from './jobs/recoverOnStart.ts';
 import { tellBudgets } from './costs/budgetNotices.ts';
 import { BatchNews } from './queue/batchNews.ts';
@@ -73,6 +74,7 @@ export function registerUi(services: UiServices, life: Lifetime): void {
   registerStatusBar({ ...services, isDemo, hasRunpodKey }, life);
   registerQueueProgress(services, life);
   tellBudgets(services.budgets, log, life);
+  tellFleet(services, life);
   // Before anything was done there are no records, and no reason to make some.
   life.own(services.onDidChangeSetup(() => void (services.hasRecords() && services.budgets.refresh())));
   recoverOnStart({ ...services, starter, prepare: () => keys.load() }, life);

@@ -2,6 +2,7 @@ import type * as vscode from 'vscode';
 import type { BackendManager } from '../core/backends/backendManager.ts';
 import type { Budgets } from '../core/cost/budgets.ts';
 import type { BillComparison } from '../core/cost/compareBill.ts';
+import type { Fleet } from '../core/fleet/fleet.ts';
 import type { PodService } from '../core/fleet/podService.ts';
 import type { JobRunner } from '../core/jobs/jobRunner.ts';
 import type { JobRecovery } from '../core/jobs/recoverJobs.ts';
@@ -27,6 +28,7 @@ export interface UiServices {
   readonly keyStorage: KeyChangeServices['storage'];
   readonly checkKey: KeyChangeServices['checkKey'];
   readonly pods: PodService;
+  readonly fleet: Fleet;
   readonly gpuTypes: PodCommandServices['gpuTypes'];
   /** The pod that runs jobs; undefined = none is configured. */
   readonly podId: () => string | undefined;

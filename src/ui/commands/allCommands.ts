@@ -4,6 +4,7 @@ import { isActive } from '../../core/fleet/podFilter.ts';
 import type { Late } from '../../core/kernel/late.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
 import { costsCommands } from '../costs/costsCommands.ts';
+import { fleetCommands } from '../fleet/fleetCommands.ts';
 import type { JobStarter } from '../jobs/jobStarter.ts';
 import { outputFolderCommand } from '../outputs/revealFile.ts';
 import { batchCommands } from '../queue/batchCommands.ts';
@@ -53,6 +54,7 @@ export function allCommands(services: CommandServices, life: Lifetime): Promise<
       lookAgain: (signal) => Promise.allSettled([backends.checkAll(signal), pods.refresh(signal)]),
     }),
     ...podCommands({ ...services, logs: new PodLogs(services, life) }),
+    ...fleetCommands({ ...services, documents }),
     ...endpointCommands(services),
     ...keyCommands({ ...services, storage: services.keyStorage }),
     statusMenu({ jobs, activePods }),

@@ -6,6 +6,7 @@ import { diskMicrosPerHour } from '../../core/fleet/podCost.ts';
 import { comfyPort } from '../../core/fleet/proxyAddress.ts';
 import { gpuUtilizationPercent, isOurs, isZeroGpu } from '../../core/runpod/pod.ts';
 import type { Pod } from '../../core/runpod/pod.ts';
+import { whyText } from '../fleet/whyText.ts';
 import type { PodScene } from './podScene.ts';
 import { isRunningComfy, podStatusName, readPort, upMs, upText } from './podText.ts';
 import { dotted } from './row.ts';
@@ -36,6 +37,7 @@ export function podDetails(pod: Pod, scene: PodScene): readonly Row[] {
     row('price', 'Price', priceText(pod), 'tag'),
     row('cost', 'Cost so far', spentText(scene.spent?.get(pod.id)), 'credit-card'),
     row('idle', 'Idle stop', idleText(pod), 'watch'),
+    ...whyTexts(pod, scene).map((text) => row('why', 'Why', text, 'question')),
     row('place', 'Data centre', placeText(pod), 'globe'),
     row('image', 'Image', pod.image === '' ? unknownText : pod.image, 'package'),
     row('disk', 'Disks', diskText(pod), 'database'),
@@ -49,6 +51,11 @@ export function podDetails(pod: Pod, scene: PodScene): readonly Row[] {
 function jobsText(pod: Pod, { configured, useAll }: PodScene): readonly string[] {
   if (pod.id === configured) return ['run here when the local ComfyUI cannot'];
   return useAll && isOurs(pod) && isRunningComfy(pod) ? ['run here too, while it runs'] : [];
+}
+
+function whyTexts({ id }: Pod, { decisionOn }: PodScene): readonly string[] {
+  const decision = decisionOn?.(id);
+  return decision === undefined ? [] : [whyText(decision)];
 }
 
 function statusText(pod: Pod): string {

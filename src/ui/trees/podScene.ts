@@ -1,4 +1,5 @@
 import type { Spend } from '../../core/cost/ledger.ts';
+import type { FleetDecision } from '../../core/fleet/fleetDecision.ts';
 import type { Observed } from '../../core/kernel/observed.ts';
 import type { Pod, PodStatus } from '../../core/runpod/pod.ts';
 
@@ -17,6 +18,8 @@ export interface PodScene {
   readonly spent: ReadonlyMap<string, Spend> | undefined;
   /** Empty = every status. */
   readonly filter: readonly PodStatus[];
+  /** What automation did with a pod last; undefined = nothing that is known. */
+  readonly decisionOn?: (podId: string) => FleetDecision | undefined;
   readonly groupBy: PodGrouping;
   /** Where a pod's HTTP port is reached. */
   readonly address: (podId: string, port: number) => string;

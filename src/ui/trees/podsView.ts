@@ -1,4 +1,5 @@
 import { contextKeys, views } from '../../contract.ts';
+import type { Fleet } from '../../core/fleet/fleet.ts';
 import type { PodService } from '../../core/fleet/podService.ts';
 import type { Event } from '../../core/kernel/event.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
@@ -17,6 +18,7 @@ import { registerTree } from './treeAdapter.ts';
 
 export interface PodsViewServices {
   readonly pods: PodService;
+  readonly fleet: Pick<Fleet, 'lastOf'>;
   readonly endpoints: EndpointService;
   readonly ledger: Spending | undefined;
   readonly layout: PodLayout;
@@ -90,7 +92,7 @@ export function registerPodsView(services: PodsViewServices, life: Lifetime): vo
   describe();
 }
 
-function podScene({ pods, ledger, layout, hasRunpodKey, podId, settings, clock }: PodsViewServices): PodScene {
+function podScene({ pods, fleet, ledger, layout, hasRunpodKey, podId, settings, clock }: PodsViewServices): PodScene {
   const spending = ledger?.spending;
   return {
     pods: pods.pods,
@@ -101,6 +103,7 @@ function podScene({ pods, ledger, layout, hasRunpodKey, podId, settings, clock }
     spent: spending?.known === true ? spending.value.pods : undefined,
     filter: layout.filter,
     groupBy: layout.groupBy,
+    decisionOn: (id) => fleet.lastOf(id),
     address: (id, port) => pods.address(id, port),
     nowMs: clock.now(),
   };

@@ -1,0 +1,32 @@
+import type { Fleet } from '../../core/fleet/fleet.ts';
+import type { PodService } from '../../core/fleet/podService.ts';
+import type { Event } from '../../core/kernel/event.ts';
+import { late } from '../../core/kernel/late.ts';
+import type { Lifetime } from '../../core/kernel/lifetime.ts';
+import type { Log } from '../../core/kernel/ports.ts';
+
+export interface TellFleetServices {
+  readonly fleet: Fleet;
+  readonly pods: PodService;
+  /** Settings, keys or addresses changed. */
+  readonly onDidChangeSetup: Event<unknown>;
+  readonly log: Log;
+}
+
+const { tellFirstPod } = late(() => import('./fleetNews.ts'));
+
+/** One message when the first pod of a session comes by itself; new settings are followed at once. */
+export function tellFleet(services: TellFleetServices, life: Lifetime): void {
+  const { fleet, log } = services;
+  let isTold = false;
+  life.own(
+    fleet.onDidDecide((decision) => {
+      if (isTold || decision.what === 'stop' || decision.failure !== undefined) return;
+      isTold = true;
+      tellFirstPod(services, decision, life.signal).catch((error: unknown) => {
+        log.warn(`The first pod could not be told of: ${String(error)}`);
+      });
+    }),
+  );
+  life.own(services.onDidChangeSetup(() => fleet.reconsider()));
+}
