@@ -8,6 +8,7 @@ import { readBatch } from '../../src/core/queue/batch.ts';
 import type { Batch } from '../../src/core/queue/batch.ts';
 import { createDatabase } from '../../src/core/store/database.ts';
 import { batchJobId, createJobReports } from '../../src/core/store/jobReports.ts';
+import type { BatchTally } from '../../src/core/store/jobReports.ts';
 import { createJobStore } from '../../src/core/store/jobStore.ts';
 import { schemaSteps } from '../../src/core/store/schema.ts';
 import { batchNewsText } from '../../src/ui/queue/batchNewsText.ts';
@@ -76,36 +77,44 @@ describe('what is said of a batch file', () => {
 describe('what is said at the end of a batch', () => {
   const tally = (jobs: Record<string, number>, micros = 0, unknownCosts = 0) => ({ jobs, micros, unknownCosts });
 
+  const news = (label: string, of: BatchTally) => batchNewsText(label, of, undefined);
+
   it('counts by outcome, with the cost as far as it is known', () => {
-    assert.deepEqual(batchNewsText('a.csv', tally({ done: 198, failed: 2 }, 420_000)), {
+    assert.deepEqual(news('a.csv', tally({ done: 198, failed: 2 }, 420_000)), {
       text: 'a.csv: 198 done, 2 failed, $0.42',
       isQuiet: false,
       again: 2,
     });
-    assert.equal(batchNewsText('a.csv', tally({ done: 3 }))?.text, 'a.csv: 3 done, free');
+    assert.equal(news('a.csv', tally({ done: 3 }))?.text, 'a.csv: 3 done, free');
     assert.equal(
-      batchNewsText('a.csv', tally({ done: 3, lost: 1 }, 0, 2))?.text,
+      news('a.csv', tally({ done: 3, lost: 1 }, 0, 2))?.text,
       'a.csv: 3 done, 1 lost, the cost of 2 not known',
     );
-    assert.equal(
-      batchNewsText('a.csv', tally({ done: 2 }, 5_000, 1))?.text,
-      'a.csv: 2 done, $0.005, the cost of 1 not known',
-    );
+    assert.equal(news('a.csv', tally({ done: 2 }, 5_000, 1))?.text, 'a.csv: 2 done, $0.005, the cost of 1 not known');
   });
 
   it('is silent before the end, and when nothing is on record any more', () => {
-    assert.equal(batchNewsText('a.csv', tally({ done: 3, queued: 1 })), undefined);
-    assert.equal(batchNewsText('a.csv', tally({ done: 3, running: 1 })), undefined);
-    assert.equal(batchNewsText('a.csv', tally({})), undefined);
+    assert.equal(news('a.csv', tally({ done: 3, queued: 1 })), undefined);
+    assert.equal(news('a.csv', tally({ done: 3, running: 1 })), undefined);
+    assert.equal(news('a.csv', tally({})), undefined);
   });
 
   it('says little of one job that is done and free', () => {
-    assert.deepEqual(batchNewsText('x.json', tally({ done: 1 })), {
+    assert.deepEqual(news('x.json', tally({ done: 1 })), {
       text: 'x.json: done, free',
       isQuiet: true,
       again: 0,
     });
-    assert.equal(batchNewsText('x.json', tally({ failed: 1 }))?.isQuiet, false);
+    assert.equal(news('x.json', tally({ failed: 1 }))?.isQuiet, false);
+    assert.equal(news('x.json', tally({ failed: 1 }))?.text, 'x.json: failed');
+  });
+
+  it('gives a reason of what failed', () => {
+    const text = (jobs: Record<string, number>): string | undefined =>
+      batchNewsText('x.json', tally(jobs), 'Node 5: out of memory.')?.text;
+    assert.equal(text({ failed: 1 }), 'x.json: failed. Reason: Node 5: out of memory');
+    assert.equal(text({ done: 1, failed: 2 }), 'x.json: 1 done, 2 failed, free. One reason: Node 5: out of memory');
+    assert.equal(text({ done: 2 }), 'x.json: 2 done, free');
   });
 });
 

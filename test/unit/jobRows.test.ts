@@ -97,7 +97,7 @@ describe('rows of the Jobs view', () => {
     const jobsOf = rows.flatMap((row) => row.children ?? []);
     assert.deepEqual(
       jobsOf.map(({ icon }) => icon?.id),
-      ['sync~spin', 'clock', 'debug-pause', 'error', 'question', 'pass-filled', 'circle-slash'],
+      ['sync~spin', 'clock', 'watch', 'error', 'question', 'pass-filled', 'circle-slash'],
     );
     assert.match(jobsOf[0]?.spoken ?? '', /^picture 1, running, 42 %, KSampler/);
     const details = (jobsOf[0]?.children ?? []).map(({ label, description }) => `${label}: ${description}`);

@@ -72,7 +72,10 @@ export class BatchNews {
       // Jobs may wait behind the ones that are listed.
       if (isAtWork || counts.queued > listed) continue;
       const tally = await jobReports.tally(batch.id);
-      const news = batchNewsText(batch.label, tally);
+      const failed = jobs.find(
+        ({ id, state, fault }) => isOf(batch, id) && state !== 'cancelled' && fault !== undefined,
+      );
+      const news = batchNewsText(batch.label, tally, failed?.fault);
       const isGone = Object.keys(tally.jobs).length === 0;
       if (news === undefined && !isGone) continue;
       await memory.update(

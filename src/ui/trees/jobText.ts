@@ -23,7 +23,7 @@ export function jobStateName(state: QueueJob['state']): string {
 }
 
 export function jobIcon({ state, waitsFor }: Pick<QueueJob, 'state' | 'waitsFor'>): RowIcon {
-  if (state === 'queued' && waitsFor !== undefined) return { id: 'debug-pause', color: 'descriptionForeground' };
+  if (state === 'queued' && waitsFor !== undefined) return { id: 'watch', color: 'list.warningForeground' };
   return looks[state].icon;
 }
 
