@@ -38,6 +38,7 @@ export class Fleet implements Disposable {
   /** Newest first; undefined = not read yet. */
   #decisions: readonly FleetDecision[] | undefined;
   #seen = '';
+  #isBusy = false;
   #queueMode = '';
   #queueAtMs = 0;
 
@@ -81,6 +82,14 @@ export class Fleet implements Disposable {
     if (mode === this.#queueMode && Math.abs(now - this.#queueAtMs) < queueLookMs) return;
     this.#queueMode = mode;
     this.#queueAtMs = now;
+    this.wake();
+  }
+
+  /** So many jobs run in this window. */
+  noteJobs(running: number): void {
+    const isBusy = running > 0;
+    if (isBusy === this.#isBusy) return;
+    this.#isBusy = isBusy;
     this.wake();
   }
 
