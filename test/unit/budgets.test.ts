@@ -198,11 +198,13 @@ describe('budgets on record', () => {
     };
     const start = await budgets.commit({ what: 'A new pod', usdPerHourMicros: 600_000 });
     assert.equal(await held(), 200_000);
-    await start.keep('pod1');
+    await start.keep('pod1', 900_000);
+    assert.equal(await held(), 300_000, 'at the price that RunPod says');
+    await start.keep('pod1', 0);
     nowMs += 10 * minute;
-    assert.equal(await held(), 100_000);
+    assert.equal(await held(), 150_000);
     nowMs -= 8 * hour;
-    assert.equal(await held(), 200_000);
+    assert.equal(await held(), 300_000);
     nowMs += 8 * hour;
     await budgets.ended('pod1');
     assert.equal(await held(), 0);

@@ -6,7 +6,7 @@ import { parseUsd } from '../../src/core/cost/price.ts';
 import type { LedgerEntry } from '../../src/core/store/ledgerStore.ts';
 import { billTable, driftPercent, reasonText } from '../../src/ui/costs/billTable.ts';
 import { budgetBars } from '../../src/ui/costs/budgetBars.ts';
-import { costChart, ticksUpTo } from '../../src/ui/costs/costChart.ts';
+import { costChart, tickText, ticksUpTo } from '../../src/ui/costs/costChart.ts';
 import { costDays } from '../../src/ui/costs/costDays.ts';
 import { costReport } from '../../src/ui/costs/costReport.ts';
 import { costsCsv } from '../../src/ui/costs/costsCsv.ts';
@@ -77,6 +77,16 @@ describe('costs by day', () => {
       assert.ok(ticks.length >= 3 && ticks.length <= 7, `${micros}: ${ticks.length}`);
       assert.ok((ticks.at(-1) ?? 0) >= micros * (1 - 1e-9), `${micros}: ${ticks.at(-1)}`);
     }
+    assert.deepEqual(
+      [
+        [0, 500],
+        [500, 500],
+        [20_000, 20_000],
+        [500_000, 500_000],
+        [15_000_000, 5_000_000],
+      ].map(([micros, step]) => tickText(micros!, step!)),
+      ['$0', '$0.0005', '$0.02', '$0.50', '$15'],
+    );
     const { text } = costChart(costDays(statement([entry(), job('gemini', 40_000)]), 30));
     assert.equal(text.match(/class="bar (pods|gemini)" {2,}|<rect\s+class="bar /g)?.length, 4, 'two parts, two keys');
     assert.match(text, /<title>May 15: \$0\.38 \(RunPod pods \$0\.34, Gemini \$0\.04\)<\/title>/);
@@ -167,7 +177,7 @@ describe('the bill on the page', () => {
   it('says what it does not know', () => {
     assert.match(billTable({ is: 'unknown', why: 'RunPod <is> down' }).text, /not known: RunPod &lt;is&gt; down/);
     assert.match(billTable({ is: 'asking' }).text, /is asked/);
-    assert.equal(driftPercent(0, 5), '');
+    assert.equal(driftPercent(900, 5), '');
     assert.equal(driftPercent(1_000_000, 1_000_001), '0.0 %');
     assert.equal(driftPercent(1_000_000, 1_100_000), '−10.0 %');
     assert.match(reasonText({ cause: 'notBilled', micros: -1, pods: ['a'] }), /^1 pod counted here/);

@@ -43,8 +43,8 @@ export interface PodStart {
 
 /** Money reserved for a pod's boot and its shortest stay. It melts as that time passes. */
 export interface Commitment {
-  /** RunPod has made the pod. */
-  keep(podId: string): Promise<void>;
+  /** RunPod has made or started the pod, at this price; 0 = it does not say. */
+  keep(podId: string, usdPerHourMicros: number): Promise<void>;
   /** Nothing was started after all. */
   release(): Promise<void>;
 }
@@ -172,9 +172,9 @@ export class Budgets implements Disposable, JobBudgets, PodCommitments {
     const span = { fromMs, toMs: fromMs + ms, micros: podTimeMicros(rate, ms) };
     await this.#hold({ subject, backend: 'pods', kind: 'pod', tier: 'cloud', ...span }, what);
     return {
-      keep: (id) =>
+      keep: (id, actual) =>
         this.#quietly('A reservation has no pod', async () => {
-          await store.rename(subject, id);
+          await store.rename(subject, id, actual > 0 ? podTimeMicros(actual, ms) : undefined);
         }),
       release: () => this.ended(subject),
     };

@@ -16,7 +16,9 @@ export async function startWithinBudget(
   signal: AbortSignal,
 ): Promise<Pod> {
   const held = await budgets?.commit({ podId: pod.id, what: `The pod ${pod.name}` });
-  return releasing(held, () => startPod(deps, pod.id, signal));
+  const started = await releasing(held, () => startPod(deps, pod.id, signal));
+  await held?.keep(started.id, started.usdPerHourMicros);
+  return started;
 }
 
 /** Money is reserved once for the whole list of candidates: for the dearest. @throws Fault 'overBudget'; as deployPod */
@@ -29,7 +31,7 @@ export async function deployWithinBudget(
   const usdPerHourMicros = Math.max(0, ...request.candidates.map((one) => one.usdPerHourMicros));
   const held = await budgets?.commit({ what: 'A new pod', usdPerHourMicros });
   const deployed = await releasing(held, () => deployPod(deps, request, signal));
-  await held?.keep(deployed.pod.id);
+  await held?.keep(deployed.pod.id, deployed.pod.usdPerHourMicros);
   return deployed;
 }
 

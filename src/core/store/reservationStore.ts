@@ -40,8 +40,8 @@ export interface ReservationStore {
   find(subject: string, backend: string): Promise<Reservation | undefined>;
   /** Of one backend, or all of the subject. */
   release(subject: string, backend?: string): Promise<void>;
-  /** The pod has an id now. */
-  rename(subject: string, to: string): Promise<void>;
+  /** The pod has an id now, and a price: what is held is for that. */
+  rename(subject: string, to: string, micros: number | undefined): Promise<void>;
   /** False when some window has told it before. */
   notice(budget: string, periodMs: number, limitMicros: number, percent: number): Promise<boolean>;
   /** What the pod cost per hour when it ran last, in micro-dollars. */
@@ -103,9 +103,10 @@ export function createReservationStore(database: Database): ReservationStore {
           backend ?? null,
         );
       }),
-    rename: (subject, to) =>
+    rename: (subject, to, micros) =>
       database.write((rows) => {
-        rows.run('UPDATE OR REPLACE reservation SET subject = ? WHERE subject = ?', to, subject);
+        const sql = 'UPDATE OR REPLACE reservation SET subject = ?, micros = coalesce(?, micros) WHERE subject = ?';
+        rows.run(sql, to, micros ?? null, subject);
       }),
     notice: (budget, periodMs, limitMicros, percent) =>
       database.write((rows) => {

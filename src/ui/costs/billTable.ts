@@ -83,15 +83,19 @@ function figures(billedMicros: number, ledgerMicros: number): Markup {
     <td class="money">${driftPercent(billedMicros, ledgerMicros)}</td>`;
 }
 
-/** '+1.3 %' of what is billed; empty where nothing is. */
+/** Of less, a share says nothing. */
+const leastBilledMicros = 10_000;
+
+/** '+1.3 %' of what is billed; empty where next to nothing is. */
 export function driftPercent(billedMicros: number, ledgerMicros: number): string {
-  if (billedMicros <= 0) return '';
+  if (billedMicros < leastBilledMicros) return '';
   const share = ((billedMicros - ledgerMicros) / billedMicros) * 100;
   const rounded = Math.abs(share) < 0.05 ? 0 : share;
   return `${rounded > 0 ? '+' : rounded < 0 ? '−' : ''}${Math.abs(rounded).toFixed(1)} %`;
 }
 
 function signed(micros: number): string {
+  if (Math.abs(micros) < 500) return '$0.00';
   return `${micros > 0 ? '+' : micros < 0 ? '−' : ''}${formatUsd(Math.abs(micros))}`;
 }
 
@@ -105,7 +109,7 @@ export function reasonText({ cause, micros, pods }: DriftReason): string {
     case 'podTime':
       return micros > 0
         ? 'pod time that was billed and not seen here: a pod ran on while no window was open'
-        : 'pod time that was counted here and not billed: when a pod stopped unseen, the longest time is assumed';
+        : 'pod time that was counted here and not billed (yet): RunPod is some minutes behind, and where nobody saw a pod stop, the longest time is assumed';
     case 'disks':
       return 'disks of pods: counted by the price list, and while they were seen';
     case 'networkVolumes':

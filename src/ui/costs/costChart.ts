@@ -11,7 +11,8 @@ export const kindNames: Readonly<Record<CostKind, string>> = {
   gemini: 'Gemini',
 };
 
-const size = { width: 820, height: 210, left: 52, bottom: 24, top: 10 };
+/** Of the drawing, which is stretched to the width that there is; text stands beside it. */
+const size = { width: 600, height: 180 };
 /** Of a bar, in the way of its day. */
 const barShare = 0.72;
 const labelEvery = 5;
@@ -26,26 +27,10 @@ export function costChart(days: readonly CostDay[]): Markup {
   }
   const ticks = ticksUpTo(most);
   const top = ticks.at(-1) ?? most;
-  const plot = { width: size.width - size.left, height: size.height - size.top - size.bottom };
-  const y = (micros: number): number => size.top + plot.height * (1 - micros / top);
-  const step = plot.width / days.length;
-  const x = (index: number): number => size.left + step * index;
+  const y = (micros: number): number => size.height * (1 - micros / top);
+  const step = size.width / days.length;
   const lines = ticks.map(
-    (micros) =>
-      html`<line class="grid" x1="${size.left}" x2="${size.width}" y1="${px(y(micros))}" y2="${px(y(micros))}" />
-        <text class="tick" x="${size.left - 8}" y="${px(y(micros) + 4)}" text-anchor="end">${tickText(micros)}</text>`,
-  );
-  const labels = days.map((day, index) =>
-    (days.length - 1 - index) % labelEvery === 0
-      ? html`<text
-          class="tick"
-          x="${px(Math.min(x(index) + step / 2, size.width - 22))}"
-          y="${size.height - 6}"
-          text-anchor="middle"
-        >
-          ${dayText(day.fromMs)}
-        </text>`
-      : html``,
+    (micros) => html`<line class="grid" x1="0" x2="${size.width}" y1="${px(y(micros))}" y2="${px(y(micros))}" />`,
   );
   const bars = days.map((day, index) => {
     let below = 0;
@@ -55,20 +40,25 @@ export function costChart(days: readonly CostDay[]): Markup {
         const [from, to] = [below, below + day.micros[kind]];
         below = to;
         const height = Math.max(1, y(from) - y(to));
+        const [x, width] = [step * (index + (1 - barShare) / 2), step * barShare];
         return html`<rect
           class="bar ${kind}"
-          x="${px(x(index) + (step * (1 - barShare)) / 2)}"
+          x="${px(x)}"
           y="${px(y(from) - height)}"
-          width="${px(step * barShare)}"
+          width="${px(width)}"
           height="${px(height)}"
         />`;
       });
     return html`<g>
       <title>${titleOf(day, shown)}</title>
-      <rect class="hit" x="${px(x(index))}" y="${size.top}" width="${px(step)}" height="${plot.height}" />
+      <rect class="hit" x="${px(step * index)}" y="0" width="${px(step)}" height="${size.height}" />
       ${parts}
     </g>`;
   });
+  const tickLabels = ticks.toReversed().map((micros) => html`<span>${tickText(micros, ticks[1] ?? top)}</span>`);
+  const dayLabels = days
+    .filter((_, index) => (days.length - 1 - index) % labelEvery === 0)
+    .map(({ fromMs }) => html`<span>${dayText(fromMs)}</span>`);
   const sum = days.reduce((all, { totalMicros }) => all + totalMicros, 0);
   return html`<h2>By day</h2>
     <figure>
@@ -85,14 +75,19 @@ export function costChart(days: readonly CostDay[]): Markup {
           )}
         </ul>
       </figcaption>
-      <svg
-        class="chart"
-        viewBox="0 0 ${size.width} ${size.height}"
-        role="img"
-        aria-label="Cost by day; the table below has the figures"
-      >
-        ${lines} ${bars} ${labels}
-      </svg>
+      <div class="plot">
+        <div class="ticks" aria-hidden="true">${tickLabels}</div>
+        <svg
+          class="chart"
+          viewBox="0 0 ${size.width} ${size.height}"
+          preserveAspectRatio="none"
+          role="img"
+          aria-label="Cost by day; the table below has the figures"
+        >
+          ${lines} ${bars}
+        </svg>
+        <div class="days" aria-hidden="true">${dayLabels}</div>
+      </div>
     </figure>
     <details>
       <summary>As a table</summary>
@@ -147,10 +142,11 @@ export function ticksUpTo(micros: number): readonly number[] {
   return Array.from({ length: Math.ceil(micros / step - 1e-9) + 1 }, (_, index) => index * step);
 }
 
-/** Ticks are round: cents only where they are needed. */
-function tickText(micros: number): string {
+/** Ticks are round: no more digits than the step between them needs. */
+export function tickText(micros: number, stepMicros: number): string {
   if (micros === 0) return '$0';
-  return micros % 1_000_000 === 0 ? `$${String(micros / 1_000_000)}` : formatUsd(micros);
+  const digits = stepMicros >= 1_000_000 ? 0 : Math.max(2, Math.ceil(6 - Math.log10(stepMicros) - 1e-9));
+  return `$${(micros / 1_000_000).toFixed(digits)}`;
 }
 
 export function dayText(ms: number): string {
