@@ -177,12 +177,18 @@ describe('pods for queued work', function () {
   it('are never stopped while a job runs there', async () => {
     set({ 'fleet.maxPods': 1 });
     await enqueue(12, 10);
-    await until('one answers', () => answering().length === 1);
+    await until('one works', async () => (await view()).counts.done > 0, 60_000);
     await cancelAll();
     const podId = answering()[0]!.id;
     await until('it has nothing to do', async () => (await view()).counts.running === 0, 60_000);
-    const ended = world.core.jobs.run(job(samplerWorkflow(7, 150)), () => undefined, world.signal);
-    await until('it works', () => world.core.jobsOn(podId) > 0);
+    // Asked for by hand: nothing of it is in the queue.
+    let isOn = false;
+    const ended = world.core.jobs.run(
+      job(samplerWorkflow(7, 300)),
+      () => (isOn ||= world.core.jobsOn(podId) > 0),
+      world.signal,
+    );
+    await until('it works', () => isOn);
     set({ 'cloud.idleMinutes': 0.01 });
     world.core.fleet.reconsider();
     await settle(2_000);
