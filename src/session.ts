@@ -60,6 +60,7 @@ export function openSession(options: SessionOptions, life: Lifetime): void {
       outputFolder,
       onJobDone: () => Promise.resolve(),
       consent: askGemini,
+      mayRun: () => vscode.workspace.isTrusted,
       simulated: demo.control !== undefined,
     },
     life,

@@ -79,6 +79,8 @@ export interface CoreOptions {
   readonly geminiTimings?: VideoTimings;
   /** How long a window that has gone silent keeps its jobs. */
   readonly jobLeaseMs?: number;
+  /** False in an untrusted workspace: no queued job is run, and no pod is started for one. */
+  readonly mayRun?: () => boolean;
   /** True when the simulator makes the pictures. */
   readonly simulated?: boolean;
   /** Between two looks at the pods while one costs money. */
@@ -121,7 +123,7 @@ const defaultJobLeaseMs = 15_000;
 
 /** Pure wiring: nothing is sent and no timer is set before a caller asks. */
 export function createCore(options: CoreOptions, life: Lifetime): Core {
-  const { clock, log } = options;
+  const { clock, log, mayRun = () => true } = options;
   const transport = lazyTransport(options.network, life);
   const newId = (): string => randomUUID();
   /** This window, among those that share the records. */
@@ -266,7 +268,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
       backendOf: (podId) => cloud.idOf(podId),
       isOn() {
         const { 'fleet.maxPods': most, 'cloud.enabled': enabled, 'cloud.useAllPods': useAll } = options.settings();
-        return most > 0 && enabled && useAll && keys.has('runpodApiKey');
+        return most > 0 && enabled && useAll && keys.has('runpodApiKey') && mayRun();
       },
       async book() {
         const { runTimes } = await queueParts();
@@ -307,6 +309,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
         ...{ database, jobs, backends, recovery, owner: windowId, jobLeaseMs: leaseMs, leadMs: leaseMs },
         prepare: () => keys.load(),
         policy: () => queuePolicy(options.settings()),
+        mayRun,
         priceOf: (id) => queuePrice(backends, pods, id),
       },
       life,

@@ -42,6 +42,7 @@ export interface WorldOptions extends Partial<SimulatorOptions> {
   readonly podWatchEveryMs?: number;
   readonly overBudgetIdleMs?: number;
   readonly localComfyUrl?: string;
+  readonly mayRun?: () => boolean;
   /** Another world's: the same services, seen from another computer. */
   readonly sim?: Simulator;
 }
@@ -108,6 +109,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       },
       podTimings: fastPodTimings,
       geminiTimings: { pollMs: 20, deadlineMs: 2_000 },
+      ...(options.mayRun === undefined ? {} : { mayRun: options.mayRun }),
       ...(options.overBudgetIdleMs === undefined ? {} : { overBudgetIdleMs: options.overBudgetIdleMs }),
       ...(options.podWatchEveryMs === undefined ? {} : { podWatchEveryMs: options.podWatchEveryMs }),
     },

@@ -38,6 +38,8 @@ export interface QueueOptions {
   /** What the backends need before they are asked. */
   readonly prepare: () => Promise<void>;
   readonly policy: () => QueuePolicy;
+  /** False in a window that may look and must not run anything. */
+  readonly mayRun: () => boolean;
   readonly priceOf: QueueScene['priceOf'];
 }
 

@@ -27,6 +27,8 @@ export interface SchedulerOptions {
   /** Read at every decision. */
   readonly policy: () => QueuePolicy;
   readonly priceOf: QueueScene['priceOf'];
+  /** False in a window that may look and must not run anything. */
+  readonly mayRun: () => boolean;
   /** What the backends need before they are asked. */
   readonly prepare: () => Promise<void>;
   /** This window leads from now on: what a former leader has left is to be brought to its end. */
@@ -83,7 +85,7 @@ export class Scheduler implements Disposable {
   /** There may be something to do. */
   wake(): void {
     this.#stir();
-    if (this.#isOn || this.#life.signal.aborted) return;
+    if (this.#isOn || this.#life.signal.aborted || !this.#options.mayRun()) return;
     this.#isOn = true;
     this.#rounds(this.#life.signal)
       .catch((error: unknown) => {
