@@ -70,3 +70,19 @@ export function sentTo(comfy: Simulator['local'] | undefined): number {
   const posts = comfy?.requests.filter(({ method, path }) => method === 'POST' && path.endsWith('/prompt'));
   return posts?.length ?? 0;
 }
+
+/** Its output is named after it, so that whoever looks at a server's disk sees which jobs it has run. */
+export function namedRequest(): QueueRequest {
+  const made = request();
+  return { ...made, workflow: smallWorkflow(Number.parseInt(made.id.slice(0, 6), 16) % 0xffffff, made.id) };
+}
+
+/** Job id → how often a server has made its file, by the names on its disk. */
+export function madeBy(...comfies: readonly (Simulator['local'] | undefined)[]): ReadonlyMap<string, number> {
+  const made = new Map<string, number>();
+  for (const file of comfies.flatMap((comfy) => comfy?.state().files ?? [])) {
+    const id = /^output\/+([0-9a-f-]{36})_/.exec(file)?.[1];
+    if (id !== undefined) made.set(id, (made.get(id) ?? 0) + 1);
+  }
+  return made;
+}

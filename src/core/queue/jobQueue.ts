@@ -70,8 +70,8 @@ export class JobQueue implements QueueService, Disposable {
   /** Looks whether there is something to do, once: queued jobs, or jobs of windows that may be gone. */
   async begin(): Promise<void> {
     const { schedule, scheduler, recover } = this.#options;
-    this.#listen();
     const { queued, atWork } = await schedule.pulse();
+    this.#listen();
     if (queued > 0) scheduler.wake();
     if (atWork > this.#options.jobs.running().length) recover();
   }
@@ -150,9 +150,9 @@ export class JobQueue implements QueueService, Disposable {
   }
 
   async #after(): Promise<void> {
-    this.#listen();
     this.#options.scheduler.wake();
     await this.refresh();
+    this.#listen();
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
