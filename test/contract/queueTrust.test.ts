@@ -8,7 +8,10 @@ describe('a window whose workspace is not trusted', () => {
     const world = await openWorld({ mayRun: () => trusted });
     try {
       const { queue } = world.core;
-      await queue.enqueue([1, 2, 3].map((color) => job(smallWorkflow(color))), world.signal);
+      await queue.enqueue(
+        [1, 2, 3].map((color) => job(smallWorkflow(color))),
+        world.signal,
+      );
       const ids = (): readonly string[] => (queue.view.known ? queue.view.value.jobs.map(({ id }) => id) : []);
       const [first = '', second = '', third = ''] = ids();
       const watching = queue.watch();

@@ -152,7 +152,7 @@ describe('rows of the Jobs view', () => {
     assert.match(rows[1]?.description ?? '', /paused/);
   });
 
-  it('shows ten thousand waiting jobs as a hundred rows and a count, in no time', () => {
+  it('shows ten thousand waiting jobs as a hundred rows and a count', () => {
     const jobs = Array.from({ length: 500 }, (_, at) => job(`q.${at}`, { position: at + 1 }));
     const done = Array.from({ length: 100 }, (_, at) => job(`d.${at}`, { state: 'done', outputs: [`/o/${at}.png`] }));
     const counts = { ...zero, queued: 10_000, done: 4_000 };
@@ -163,10 +163,7 @@ describe('rows of the Jobs view', () => {
     assert.equal(inside(rows, 'Done').at(-1)?.label, 'and 3,900 more');
     const nodes = new TreeNodes();
     nodes.update(rows);
-    const from = performance.now();
-    for (let round = 0; round < 20; round += 1) nodes.update(jobRows(scene));
-    const each = (performance.now() - from) / 20;
-    assert.ok(each < 50, `${each.toFixed(1)} ms a refresh`);
+    assert.deepEqual(nodes.update(jobRows(scene)), [], 'nothing is drawn again');
   });
 
   it('has ids that are unique', () => {
