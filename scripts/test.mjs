@@ -23,7 +23,11 @@ const suites = [
   { name: 'contract', files: 'test/contract', commands: [mocha('test/contract', '--parallel', '--jobs', '4')] },
   { name: 'host', files: 'test/host', commands: [build, ['test/host/runner/runHostTests.ts']] },
   { name: 'package', files: 'test/package', commands: [mocha('test/package')] },
-  { name: 'journeys', files: 'test/journeys', commands: [build, mocha('test/journeys', '--timeout', '180000')] },
+  {
+    name: 'journeys',
+    files: 'test/journeys',
+    commands: [build, mocha('test/journeys', '--timeout', '180000', '--parallel', '--jobs', '2')],
+  },
 ];
 
 function mocha(folder, ...more) {
