@@ -158,6 +158,22 @@ describe('the database', () => {
     assert.equal(warnings.length, 1);
   });
 
+  it('too large to be looked through at every start is still repaired when its damage is met', async () => {
+    const database = openWith(steps);
+    await database.write((rows) => {
+      for (let n = 0; n < 450; n++) rows.run('INSERT INTO note (text) VALUES (?)', `${String(n)} `.repeat(12_000));
+    });
+    database.dispose();
+    const bytes = await readFile(file);
+    assert.ok(bytes.length > 16_000_000, String(bytes.length));
+    await writeFile(file, bytes.fill(0xab, 8_000_000, 8_100_000));
+    const again = openWith(steps);
+    assert.deepEqual(await notes(again), []);
+    await add(again, 'new');
+    assert.deepEqual(await notes(again), ['new']);
+    assert.equal(warnings.length, 1);
+  });
+
   it('is repaired once when several windows find the damage', async () => {
     await mkdir(path.dirname(file));
     await writeFile(file, Buffer.alloc(8192, 0xab));

@@ -1,4 +1,4 @@
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir, open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import * as z from 'zod/mini';
@@ -53,6 +53,8 @@ const defaultWaitMs = 5_000;
 /** SQLite's own wait stops the whole extension host, so it is short; the rest of the wait is ours. */
 const blockingWaitMs = 10;
 const longestPauseMs = 100;
+/** To look through a larger file holds up the first view: its damage is found when it is met, and looked for then. */
+const checkedBytes = 16_000_000;
 
 type Mode = 'read' | 'write' | 'writeThrough';
 
@@ -67,6 +69,8 @@ class SqliteDatabase implements Database {
   readonly onDidSetAside = this.#setAside.event;
   #current: Connection | undefined;
   #opening: Promise<Connection> | undefined;
+  /** Damage was met: the whole file is looked at, however large it is. */
+  #isSuspect = false;
   readonly #last: ((rows: Rows) => void)[] = [];
 
   constructor(options: DatabaseOptions) {
@@ -127,6 +131,7 @@ class SqliteDatabase implements Database {
 
   /** The next use opens the file again, which looks at the whole of it and repairs. */
   #forget(connection: Connection): void {
+    this.#isSuspect = true;
     connection.dispose();
     if (this.#current === connection) this.#current = undefined;
   }
@@ -145,7 +150,9 @@ class SqliteDatabase implements Database {
     const deadline = clock.now() + (this.#options.waitMs ?? defaultWaitMs);
     for (;;) {
       try {
-        const connection = await this.#patiently(() => new Connection(new sqlite.DatabaseSync(file), steps));
+        const isChecked = this.#isSuspect || (await stat(file)).size < checkedBytes;
+        const connection = await this.#patiently(() => new Connection(new sqlite.DatabaseSync(file), steps, isChecked));
+        this.#isSuspect = false;
         this.#current = connection;
         return connection;
       } catch (error) {
@@ -184,12 +191,12 @@ class Connection implements Disposable, Rows {
   readonly #version: number;
   readonly #statements = new Map<string, StatementSync>();
 
-  constructor(db: DatabaseSync, steps: readonly string[]) {
+  constructor(db: DatabaseSync, steps: readonly string[], isChecked: boolean) {
     this.#db = db;
     this.#version = steps.length;
     try {
       db.exec(`PRAGMA busy_timeout = ${String(blockingWaitMs)}; PRAGMA foreign_keys = ON;`);
-      checkWhole(db);
+      if (isChecked) checkWhole(db);
       db.exec('PRAGMA journal_mode = WAL');
       if (userVersion(db) !== steps.length) this.#within('BEGIN IMMEDIATE', () => migrate(db, steps));
     } catch (error) {
