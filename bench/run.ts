@@ -9,6 +9,11 @@ import { fileSaved } from './fileSaved.ts';
 import { fleetCost } from './fleetCost.ts';
 import { makespan } from './makespan.ts';
 import { malformedReplies } from './malformedReplies.ts';
+import { fourWindows } from './fourWindows.ts';
+import { makespanSockets } from './makespanSockets.ts';
+import { queueCrashes } from './queueCrashes.ts';
+import { queueRecords } from './queueRecords.ts';
+import { takesNext } from './takesNext.ts';
 import { isMet, table } from './measurement.ts';
 import type { Measurement } from './measurement.ts';
 import { money } from './money.ts';
@@ -31,6 +36,11 @@ const benches = [
   malformedReplies,
   reloadsAtRandom,
   money,
+  queueRecords,
+  takesNext,
+  makespanSockets,
+  queueCrashes,
+  fourWindows,
   activation,
 ];
 
