@@ -167,7 +167,6 @@ export async function openQueueOn(servers: Servers): Promise<BenchQueue> {
     {
       ...{ database, databaseFile: file, jobs, backends, recovery, owner, clock, log, outputFolder },
       jobLeaseMs: leaseMs,
-      leadMs: leaseMs,
       prepare: () => Promise.resolve(),
       mayRun: () => true,
       policy: () => ({

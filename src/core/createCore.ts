@@ -120,8 +120,6 @@ export interface Core {
 
 /** Three signs of life are missed before a window counts as gone. */
 const defaultJobLeaseMs = 15_000;
-/** The lead is free a little sooner than the jobs are: another window leads within the 15 s. */
-const leadShare = 0.9;
 
 /** Pure wiring: nothing is sent and no timer is set before a caller asks. */
 export function createCore(options: CoreOptions, life: Lifetime): Core {
@@ -308,15 +306,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     return createQueue(
       {
         ...options,
-        ...{
-          database,
-          jobs,
-          backends,
-          recovery,
-          owner: windowId,
-          jobLeaseMs: leaseMs,
-          leadMs: Math.round(leaseMs * leadShare),
-        },
+        ...{ database, jobs, backends, recovery, owner: windowId, jobLeaseMs: leaseMs },
         prepare: () => keys.load(),
         policy: () => queuePolicy(options.settings()),
         mayRun,

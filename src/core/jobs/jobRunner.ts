@@ -44,6 +44,7 @@ export interface JobRunnerOptions {
   readonly putBack?: ScheduleStore['putBack'];
 }
 
+const staysHere = "It is marked 'local only' and never leaves this machine";
 /** After a failure to fetch a finished job, it is looked for again no sooner. */
 const firstRetryMs = 15_000;
 
@@ -127,6 +128,8 @@ export class JobRunner implements Disposable {
         backendId,
         async (backend, at) => {
           task.update(backend, { phase: `Asking ${backend.label}` });
+          if (request.localOnly && backend.tier !== 'local')
+            throw new Fault('mismatch', staysHere, { delivered: 'no' });
           const reasons = await backend.refusals(request, at);
           // What a pod refuses unasked is its own state, not what the job needs.
           const kind = backend.billing === 'podTime' ? 'noCapacity' : 'mismatch';

@@ -37,6 +37,10 @@ export class JobRecovery {
     this.#options = options;
   }
 
+  get isWatching(): boolean {
+    return this.#isWatching;
+  }
+
   /** A job of this window has failed whose result may still be had: a reason to watch. */
   get onDidPark(): Event<void> {
     return this.#options.jobs.onDidPark;

@@ -21,17 +21,18 @@ import { RunningReport } from './runningReport.ts';
 import { RunTimes } from './runTimes.ts';
 import { Scheduler } from './scheduler.ts';
 
+/** The lead is free a little sooner than the jobs are: another window leads within the 15 s. */
+const leadShare = 0.9;
+
 export interface QueueOptions {
   readonly database: Database;
   readonly databaseFile: string;
   readonly jobs: JobRunner;
   readonly backends: BackendManager;
-  readonly recovery: Pick<JobRecovery, 'watch' | 'onDidPark'>;
+  readonly recovery: Pick<JobRecovery, 'watch' | 'isWatching' | 'onDidPark'>;
   /** Of this window, as the job store was told. */
   readonly owner: string;
   readonly jobLeaseMs: number;
-  /** How long a silent window keeps the lead. */
-  readonly leadMs: number;
   readonly clock: Clock;
   readonly log: Log;
   readonly outputFolder: () => string;
@@ -53,7 +54,8 @@ export interface OpenedQueue {
 
 /** Wires the queue of one window. Nothing is sent, and no timer is set, before there are jobs. */
 export function createQueue(options: QueueOptions, life: Lifetime): OpenedQueue {
-  const { database, databaseFile, jobs, backends, recovery, owner, leadMs, clock, log } = options;
+  const { database, databaseFile, jobs, backends, recovery, owner, jobLeaseMs, clock, log } = options;
+  const leadMs = Math.round(jobLeaseMs * leadShare);
   const schedule = createScheduleStore(database, { ...options, leadMs });
   const runTimes = new RunTimes({
     store: createRunTimeStore(database),
@@ -65,6 +67,7 @@ export function createQueue(options: QueueOptions, life: Lifetime): OpenedQueue 
     },
   });
   const recover = (): void => {
+    if (!options.mayRun()) return;
     recovery.watch(() => undefined, life.signal).catch(() => undefined);
   };
   const scheduler = new Scheduler({
@@ -81,7 +84,8 @@ export function createQueue(options: QueueOptions, life: Lifetime): OpenedQueue 
       schedule,
       scheduler,
       runTimes,
-      recover,
+      // Who watches already finds it out in time.
+      recover: () => void (recovery.isWatching || recover()),
       watchRecords: (onChange: () => void): Disposable | undefined => watchDatabase(databaseFile, onChange),
     }),
   );

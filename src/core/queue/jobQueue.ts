@@ -40,6 +40,8 @@ const shown = { queued: 500, ended: 100 } as const;
 /** Between two looks while somebody watches, and the least between two that changes here ask for. */
 const watchMs = 1_000;
 const settleMs = 100;
+/** After a sign that some window has written: for many such signs one look. */
+const noticeMs = 200;
 
 /** The queue, as the views and commands of one window use it. */
 export class JobQueue implements QueueService, Disposable {
@@ -72,7 +74,7 @@ export class JobQueue implements QueueService, Disposable {
     const { schedule, scheduler, recover } = this.#options;
     const { queued, atWork } = await schedule.pulse();
     this.#listen();
-    if (queued > 0) scheduler.wake();
+    if (queued > 0) scheduler.nudge();
     if (atWork > this.#options.jobs.running().length) recover();
   }
 
@@ -189,7 +191,7 @@ export class JobQueue implements QueueService, Disposable {
     this.#isNoticing = true;
     const { clock, log } = this.#options;
     clock
-      .sleep(settleMs, this.#life.signal)
+      .sleep(noticeMs, this.#life.signal)
       .then(() => {
         this.#isNoticing = false;
         return this.begin();

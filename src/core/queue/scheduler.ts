@@ -38,11 +38,13 @@ export interface SchedulerOptions {
 /** Jobs that are looked at in one step; more when those leave places free. */
 const lookAt = 200;
 const lookAtMost = 2_000;
-/** Between two looks for what other windows have changed. */
-const pollMs = 500;
+/** Between two looks for what other windows have changed, while the file system does not tell; and while it is paused. */
+const pollMs = 1_000;
+const pausedPollMs = 4_000;
 /** Never sooner than so, however close the end of another window's lead is. */
 const leastPauseMs = 20;
 const mostPauseMs = 15_000;
+const insistMs = 5_000;
 
 /**
  * Gives queued jobs to backends while this window leads. It works only while jobs are queued: otherwise it has no lead and
@@ -59,9 +61,13 @@ export class Scheduler implements Disposable {
   readonly #atWork = new Set<string>();
   #isOn = false;
   #isDirty = false;
+  #isPaused = false;
   #endPause: () => void = () => undefined;
   #placement: Placement | undefined;
   #foretoldAt = Number.NEGATIVE_INFINITY;
+  /** What the last step saw, and when the next is due though nothing changes. */
+  #seen = '';
+  #dueAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
@@ -99,6 +105,12 @@ export class Scheduler implements Disposable {
       });
   }
 
+  /** Some window has written: perhaps it is something new. */
+  nudge(): void {
+    if (this.#isOn) this.#endPause();
+    else this.wake();
+  }
+
   dispose(): void {
     this.#life.dispose();
   }
@@ -112,6 +124,7 @@ export class Scheduler implements Disposable {
     const { lease, clock, log } = this.#options;
     for (let failures = 0; ;) {
       throwIfAborted(signal);
+      const isStirred = this.#isDirty;
       this.#isDirty = false;
       try {
         const didLead = lease.leads;
@@ -122,7 +135,15 @@ export class Scheduler implements Disposable {
           await this.#pause(Math.min(mostPauseMs, Math.max(leastPauseMs, ms)), signal);
         } else {
           if (!didLead) await this.#begin();
-          await this.#pause(await this.#step(signal), signal);
+          const seen = `${lead.version} ${lead.queued} ${lead.atWork}`;
+          const now = clock.now();
+          const isDue = now >= this.#dueAt || this.#dueAt - now > mostPauseMs;
+          if (!didLead || isStirred || isDue || seen !== this.#seen) {
+            this.#seen = seen;
+            this.#dueAt = clock.now() + (await this.#step(signal));
+          }
+          const untilDueMs = Math.max(leastPauseMs, this.#dueAt - clock.now());
+          await this.#pause(Math.min(untilDueMs, this.#isPaused ? pausedPollMs : pollMs), signal);
         }
         failures = 0;
       } catch (error) {
@@ -147,6 +168,7 @@ export class Scheduler implements Disposable {
     const { store, clock } = this.#options;
     const now = clock.now();
     let look = await store.look(now, lookAt);
+    this.#isPaused = look.paused;
     if (look.paused) {
       this.#placement = undefined;
       return mostPauseMs;
@@ -169,7 +191,7 @@ export class Scheduler implements Disposable {
     // Others were quicker than the look: at once again.
     if (given < placement.given.length) return leastPauseMs;
     const next = Math.min(look.nextAt ?? Infinity, this.#rests.nextAt ?? Infinity, this.#checks.nextAt ?? Infinity);
-    return Math.min(pollMs, Math.max(leastPauseMs, next - clock.now()));
+    return Math.min(mostPauseMs, Math.max(leastPauseMs, next - clock.now()));
   }
 
   async #place(look: QueueLook, models: Map<string, readonly string[]>): Promise<Placement> {
@@ -238,7 +260,22 @@ export class Scheduler implements Disposable {
       notBefore: verdict.waitMs === 0 ? 0 : now + verdict.waitMs,
     };
     log.info(`${record.label}: back in the queue (${backend}: ${fault.message})`);
-    await store.putBack(record.id, change, now);
+    await this.#insist(() => store.putBack(record.id, change, now));
+  }
+
+  /** As long as the window is open: what is not written down would look like a job at work. */
+  async #insist(write: () => Promise<unknown>): Promise<void> {
+    const { clock, log } = this.#options;
+    for (;;) {
+      try {
+        await write();
+        return;
+      } catch (error) {
+        throwIfAborted(this.#life.signal);
+        log.warn(`A job could not go back to the queue yet: ${toFault(error).message}`);
+        await clock.sleep(insistMs, this.#life.signal);
+      }
+    }
   }
 
   /** Written only where it is other than before. */

@@ -157,7 +157,8 @@ export function createQueueStore(
         let place = takePlaces(rows, wanted.length);
         for (const id of wanted) {
           rows.run(
-            `UPDATE job SET state = 'queued', place = ?, changed_at = ?, from_queue = 1, ${freshColumns}, excluded = '[]',
+            `UPDATE job SET state = 'queued', place = ?, changed_at = ?, from_queue = 1, ${freshColumns},
+               local_only = CASE json_extract(details, '$.localOnly') WHEN 0 THEN 0 ELSE 1 END, excluded = '[]',
                waits_for = NULL, not_before = 0, fault = NULL, resent = 0 WHERE id = ?`,
             place,
             at,
