@@ -360,6 +360,7 @@ class FleetWorld {
         name: machine.id,
         ours: machine.kind === 'ours',
         keep: false,
+        mayStart: true,
         phase: machine.phase,
         gpu: machine.offer.gpu,
         usdPerHourMicros: machine.usdPerHourMicros,

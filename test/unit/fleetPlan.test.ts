@@ -27,6 +27,7 @@ function pod(id: string, more: Partial<FleetPod> = {}): FleetPod {
     name: id,
     ours: true,
     keep: false,
+    mayStart: true,
     phase: 'ready',
     gpu,
     usdPerHourMicros: 340_000,

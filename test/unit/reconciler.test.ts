@@ -23,6 +23,7 @@ const pod: FleetPod = {
   name: 'pod',
   ours: true,
   keep: false,
+  mayStart: true,
   phase: 'stopped',
   gpu: 'RTX 4090',
   usdPerHourMicros: 340_000,

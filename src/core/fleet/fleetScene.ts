@@ -41,6 +41,14 @@ export interface QueuedWork {
   readonly onPods: boolean;
   /** False: nothing of `elsewhere` can run it. */
   readonly onElsewhere: boolean;
+  /** Stands for so many alike, from the further end of a long queue; absent = one job. */
+  readonly count?: number;
+  /** Ids of pods that have refused it. */
+  readonly notOn?: readonly string[];
+}
+
+export function countOf(works: readonly QueuedWork[]): number {
+  return works.reduce((sum, { count = 1 }) => sum + count, 0);
 }
 
 export type PodPhase =
@@ -61,6 +69,8 @@ export interface FleetPod {
   readonly ours: boolean;
   /** A person wants it to stay up, or it is locked: never stopped. */
   readonly keep: boolean;
+  /** Once stopped, automation may start it for jobs: it has a ComfyUI and can be stopped again. */
+  readonly mayStart: boolean;
   readonly phase: PodPhase;
   readonly gpu: string;
   /** While it runs; of a stopped pod, what it cost when it ran. */
