@@ -32,6 +32,7 @@ import type { Pod } from './runpod/pod.ts';
 import type { RunpodClient } from './runpod/runpodClient.ts';
 import type { EndpointService } from './serverless/endpointService.ts';
 import { openEndpoints } from './serverless/openEndpoints.ts';
+import type { Choice } from './queue/choice.ts';
 import type { OpenedQueue } from './queue/createQueue.ts';
 import { LateQueue } from './queue/lateQueue.ts';
 import { queuePolicy, queuePrice } from './queue/queueRules.ts';
@@ -116,6 +117,7 @@ export interface Core {
   readonly queue: QueueService;
   readonly jobReports: JobReports;
   readonly predictBatch: OpenedQueue['predictBatch'];
+  readonly choice: Choice;
 }
 
 /** Three signs of life are missed before a window counts as gone. */
@@ -254,6 +256,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
       endpointIds: options.endpointIds ?? (() => []),
       geminiTimings: options.geminiTimings,
       hold: (address) => leases.hold(address),
+      forecaster: (job) => choice.forecaster(job),
     },
     life,
   );
@@ -315,6 +318,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
       life,
     );
   });
+  const choice: Choice = late(async () => (await queueParts()).choice);
   const queue = life.own(new LateQueue(async () => (await queueParts()).queue, clock.now()));
   life.own(queue.onDidChange(() => fleet.noteQueue(queue.view)));
   life.own(jobs.onDidChange(() => fleet.noteJobs(jobs.running().length)));
@@ -344,9 +348,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     budgets,
     compareBill: async (days, signal) =>
       (await import('./cost/readBill.ts')).readBill({ runpod, ledger }, days, signal),
-    podsMayRun,
-    database,
-    backends,
+    ...{ podsMayRun, database, backends, choice },
     jobsOn: (podId) => cloud.jobsOn(podId),
     jobs,
     recovery,

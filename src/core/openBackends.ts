@@ -1,4 +1,5 @@
 import { BackendManager } from './backends/backendManager.ts';
+import type { BackendManagerOptions } from './backends/backendManager.ts';
 import { CloudBackends } from './backends/cloudBackends.ts';
 import type { CloudBackendsOptions } from './backends/cloudBackends.ts';
 import { createLocalBackend } from './backends/comfyBackend.ts';
@@ -32,6 +33,7 @@ export interface OpenBackendsOptions extends FromCloud, FromGemini {
   /** What servers have, as far as they were asked. */
   readonly contents: Contents;
   readonly geminiTimings: GeminiBackendOptions['timings'];
+  readonly forecaster: NonNullable<BackendManagerOptions['forecaster']>;
 }
 
 export interface OpenedBackends {
@@ -100,6 +102,7 @@ export function openBackends(options: OpenBackendsOptions, life: Lifetime): Open
       clock,
       log,
       policy: () => routePolicy(settings()),
+      forecaster: options.forecaster,
     }),
   );
   life.own(keys.onDidChange((id) => backends.reset(id === 'runpodApiKey' ? 'cloud' : 'gemini')));

@@ -118,16 +118,24 @@ describe('route', () => {
     });
 
     it('leaves a full one for last, though it be quick', () => {
-      const full = pod('cloud', { load: { jobs: 2, depth: 2 }, typicalMs: 1_000 });
-      assert.deepEqual(order(full, pod('pod:a', { typicalMs: 90_000 })), ['pod:a', 'cloud']);
+      const full = pod('cloud', { load: { jobs: 2, depth: 2 }, forecast: { seconds: 1, micros: 0 } });
+      assert.deepEqual(order(full, pod('pod:a', { forecast: { seconds: 90, micros: 0 } })), ['pod:a', 'cloud']);
     });
 
     it('takes who ends first, by measured times', () => {
-      const quick = (jobs: number) => pod('pod:a', { typicalMs: 10_000, load: { jobs, depth: 9 } });
-      const slow = pod('cloud', { typicalMs: 35_000 });
+      const quick = (jobs: number) => pod('pod:a', { forecast: { seconds: 10, micros: 0 }, load: { jobs, depth: 9 } });
+      const slow = pod('cloud', { forecast: { seconds: 35, micros: 0 } });
       assert.deepEqual(order(slow, quick(0)), ['pod:a', 'cloud']);
       assert.deepEqual(order(slow, quick(2)), ['pod:a', 'cloud'], 'three of ten seconds each');
       assert.deepEqual(order(slow, quick(3)), ['cloud', 'pod:a']);
+    });
+
+    it('of one tier go by forecast with every strategy', () => {
+      const far = { waitPerUsd: 0 };
+      const one = pod('pod:a', { forecast: { seconds: 40, micros: 0 } });
+      const other = pod('pod:b', { forecast: { seconds: 10, micros: 0 } });
+      assert.deepEqual(order(one, other), ['pod:b', 'pod:a']);
+      assert.deepEqual(route([one, other], { ...policy, ...far }).use, ['pod:b', 'pod:a']);
     });
 
     it('keeps the order of the list between equals', () => {
@@ -169,5 +177,59 @@ describe('route', () => {
       ]);
       assert.deepEqual(route([pod('cloud'), pod('pod:a')], { ...policy, localOnly: true }).use, []);
     });
+  });
+});
+
+describe('the strategy of a job that is run at once', () => {
+  const home = candidate('local', { forecast: { seconds: 42, micros: 0 } });
+  const quick = { ...candidate('cloud', { forecast: { seconds: 9, micros: 2_000 } }), id: 'pod:a' };
+  const gemini = candidate('gemini', { forecast: { seconds: 1, micros: 1 } });
+  const order = (waitPerUsd: number | undefined, ...some: Candidate[]) =>
+    route(some, { ...policy, ...(waitPerUsd === undefined ? {} : { waitPerUsd }) }).use;
+
+  it('is the order of the tiers, unless another one is chosen', () => {
+    assert.deepEqual(order(undefined, home, quick, gemini), ['local', 'pod:a', 'gemini']);
+  });
+
+  it('weighs time against money: 33 seconds for a fifth of a cent', () => {
+    assert.deepEqual(order(0, home, quick, gemini), ['pod:a', 'local', 'gemini']);
+    assert.deepEqual(order(1_000, home, quick, gemini), ['pod:a', 'local', 'gemini']);
+    assert.deepEqual(order(100_000, home, quick, gemini), ['local', 'pod:a', 'gemini']);
+  });
+
+  it('leaves what is nearly the same to the order of the tiers', () => {
+    const near = { ...quick, forecast: { seconds: 36, micros: 0 } };
+    assert.deepEqual(order(0, home, near), ['local', 'pod:a']);
+    assert.deepEqual(order(0, home, { ...near, forecast: { seconds: 34, micros: 0 } }), ['pod:a', 'local']);
+  });
+
+  it('counts the jobs that are before it', () => {
+    const busy = { ...quick, load: { jobs: 5, depth: 9 } };
+    assert.deepEqual(order(0, home, busy), ['local', 'pod:a']);
+  });
+
+  it('starts no pod for its speed, and trusts none that it does not know', () => {
+    for (const health of [known({ state: 'stopped', why: '' } as const, 0), unknown(0)]) {
+      assert.deepEqual(order(0, home, { ...quick, health }), ['local', 'pod:a']);
+    }
+  });
+
+  it('never takes the last resort first, nor a backend that is refused', () => {
+    assert.deepEqual(order(0, gemini, home), ['local', 'gemini']);
+    const down = { ...quick, breaker: shut(100) };
+    const { use, refused } = route([home, down, gemini], { ...policy, waitPerUsd: 0 });
+    assert.deepEqual([use, refused.map(({ id }) => id)], [['local', 'gemini'], ['pod:a']]);
+  });
+
+  it('is not asked about a job that stays here, one that is forced, or one that is preferred', () => {
+    const weighing = { ...policy, waitPerUsd: 0 };
+    assert.deepEqual(route([home, quick], { ...weighing, localOnly: true }).use, ['local']);
+    assert.deepEqual(route([home, quick], { ...weighing, forced: 'local' }).use, ['local']);
+    assert.deepEqual(route([home, quick], { ...weighing, preferred: 'local' }).use, ['local', 'pod:a']);
+  });
+
+  it('ends also where a forecast is no number', () => {
+    const odd = { ...quick, forecast: { seconds: Number.NaN, micros: 0 } };
+    assert.deepEqual(order(0, home, odd), ['local', 'pod:a']);
   });
 });

@@ -13,6 +13,8 @@ import { AllBackendsFailed, JobFault, isOver, withAttempts } from './attempt.ts'
 import type { Attempt } from './attempt.ts';
 import type { Backend, Health, JobRequest, Tier } from './backend.ts';
 import type { BackendSource } from './backendSource.ts';
+import { forecasterOf } from './forecaster.ts';
+import type { Forecaster, ForetoldJob, MakeForecaster } from './forecaster.ts';
 
 export { AllBackendsFailed, JobFault };
 export type { Attempt };
@@ -35,8 +37,8 @@ export interface Execution<T> {
   readonly attempts: readonly Attempt[];
 }
 
-/** What of a job decides where it goes. */
-export type RoutedJob = Pick<JobRequest, 'localOnly' | 'first'>;
+/** What of a job decides where it goes. Without a workflow nothing is foretold. */
+export type RoutedJob = Pick<JobRequest, 'localOnly' | 'first'> & Partial<ForetoldJob>;
 
 export interface BackendManagerOptions {
   readonly backends: BackendSource;
@@ -44,14 +46,13 @@ export interface BackendManagerOptions {
   readonly log: Log;
   /** Read at every decision: settings change while we run. */
   readonly policy: () => Omit<RoutePolicy, 'localOnly'>;
-  /** How long a job takes on a backend, in ms; undefined = not measured. */
-  readonly typicalMs?: (backend: string) => number | undefined;
+  readonly forecaster?: MakeForecaster;
 }
 
 /** A health check ends after 5 s (design, 4). */
 const healthTimeoutMs = 5_000;
-/** So much longer than the first healthy one, the others of a tier are waited for before a choice. */
-const slowerPeersMs = 300;
+/** So much longer than the first healthy one, the others of a tier are waited for before a choice; or of all tiers. */
+const slowerPeersMs = { tier: 300, all: 1_000 };
 /** Older observations decide nothing. */
 const healthFreshMs = 30_000;
 
@@ -63,6 +64,8 @@ export class BackendManager implements Disposable {
   readonly #listening: Disposable;
   /** What listeners know to be there. */
   #told: ReadonlyMap<string, Entry>;
+  /** Of the last job: the next one is taken to be like it. */
+  #lastForecast: Forecaster | undefined;
 
   constructor(options: BackendManagerOptions) {
     this.#options = options;
@@ -123,8 +126,8 @@ export class BackendManager implements Disposable {
   }
 
   /** Which backends would be tried now, in which order, and why not the others. */
-  route(localOnly: boolean): Route {
-    return route(this.#candidates(), { ...this.#options.policy(), localOnly });
+  route(localOnly: boolean, forecast = this.#lastForecast): Route {
+    return route(this.#candidates(forecast), { ...this.#options.policy(), localOnly });
   }
 
   /** The backend that would get the next job. */
@@ -146,15 +149,17 @@ export class BackendManager implements Disposable {
     const startedAt = clock.now();
     const attempts: Attempt[] = [];
     let last: Fault | undefined;
+    const forecast = (this.#lastForecast = await forecasterOf(this.#options.forecaster, job, log));
+    const weighs = this.#options.policy().waitPerUsd !== undefined;
     for (let isRefreshed = job.localOnly; ;) {
       throwIfAborted(signal);
-      const decision = this.route(job.localOnly);
+      const decision = this.route(job.localOnly, forecast);
       const open = decision.use.filter((id) => !isOver(id, attempts));
       const entry = this.#entries.get(open.find((id) => id === job.first) ?? open[0] ?? '');
-      if (!isRefreshed && entry?.backend.tier !== 'local') {
-        // Just before a job leaves this machine, and not sooner, it is asked what there is elsewhere.
+      if (!isRefreshed && (weighs || entry?.backend.tier !== 'local')) {
+        // Just before a job may leave this machine, and not sooner, it is asked what there is elsewhere.
         await this.#options.backends.refresh(signal);
-        await this.#checkUnsure(job, attempts, signal);
+        await this.#checkUnsure(job, attempts, weighs ? 'all' : 'tier', signal);
         isRefreshed = true;
         continue;
       }
@@ -231,11 +236,16 @@ export class BackendManager implements Disposable {
   }
 
   /** Where several of one tier may come next, those of which nothing is known are asked: one that is dead or busy waits. */
-  async #checkUnsure(job: RoutedJob, attempts: readonly Attempt[], signal: AbortSignal): Promise<void> {
-    const open = this.route(job.localOnly).use.flatMap((id) =>
-      isOver(id, attempts) ? [] : (this.#entries.get(id) ?? []),
-    );
-    const peers = open.filter(({ backend }) => backend.tier === open[0]?.backend.tier);
+  async #checkUnsure(
+    job: RoutedJob,
+    over: readonly Attempt[],
+    among: 'tier' | 'all',
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { use } = this.route(job.localOnly);
+    const open = use.flatMap((id) => (isOver(id, over) ? [] : (this.#entries.get(id) ?? [])));
+    const first = open[0]?.backend.tier;
+    const peers = open.filter(({ backend: { tier } }) => (among === 'all' ? tier !== 'gemini' : tier === first));
     if (peers.length < 2 || open.some(({ backend }) => backend.id === job.first)) return;
     const { clock } = this.#options;
     const now = clock.now();
@@ -252,7 +262,7 @@ export class BackendManager implements Disposable {
     const all = Promise.allSettled(checks);
     // One that hangs is not waited for while another answers.
     const some = isOneWell ? Promise.resolve() : Promise.any(checks);
-    const enough = some.then(async () => clock.sleep(slowerPeersMs, signal)).catch(async () => all);
+    const enough = some.then(async () => clock.sleep(slowerPeersMs[among], signal)).catch(async () => all);
     await Promise.race([all, enough]);
     throwIfAborted(signal);
   }
@@ -307,8 +317,8 @@ export class BackendManager implements Disposable {
       });
   }
 
-  #candidates(): readonly Candidate[] {
-    const { clock, typicalMs } = this.#options;
+  #candidates(forecast: Forecaster | undefined): readonly Candidate[] {
+    const { clock } = this.#options;
     const now = clock.now();
     return [...this.#current().values()].map(({ backend, health, breaker, jobs }) => ({
       id: backend.id,
@@ -319,7 +329,7 @@ export class BackendManager implements Disposable {
       breaker: lookAt(breaker, now),
       standing: backend.standing?.() ?? 'unknown',
       load: { jobs, depth: backend.depth },
-      typicalMs: typicalMs?.(backend.id),
+      forecast: forecast?.({ backend, health }),
     }));
   }
 

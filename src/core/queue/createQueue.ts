@@ -11,6 +11,8 @@ import { createQueueStore } from '../store/queueStore.ts';
 import { createRunTimeStore } from '../store/runTimeStore.ts';
 import { createScheduleStore, standDown } from '../store/scheduleStore.ts';
 import type { ScheduleStore } from '../store/scheduleStore.ts';
+import { createChoice } from './choice.ts';
+import type { Choice } from './choice.ts';
 import { JobQueue } from './jobQueue.ts';
 import { LeaderLease } from './leaderLease.ts';
 import { predictBatch } from './predictBatch.ts';
@@ -48,6 +50,7 @@ export interface OpenedQueue {
   readonly queue: JobQueue;
   readonly schedule: ScheduleStore;
   readonly runTimes: RunTimes;
+  readonly choice: Choice;
   /** Of so many jobs of a workflow; undefined = not known. Faults: 'io'. */
   predictBatch(workflow: Workflow, count: number): Promise<BatchPrediction | undefined>;
 }
@@ -96,6 +99,7 @@ export function createQueue(options: QueueOptions, life: Lifetime): OpenedQueue 
     queue,
     schedule,
     runTimes,
+    choice: createChoice({ ...options, schedule, runTimes }),
     async predictBatch(workflow, count) {
       if (!runTimes.isRead) await runTimes.refresh();
       const { priceOf } = options;

@@ -1,3 +1,5 @@
+import { secondsPerUsdOf } from '../routing/strategy.ts';
+import type { Strategy } from '../routing/strategy.ts';
 import { predict } from './measurements.ts';
 import type { SpeedBook } from './measurements.ts';
 
@@ -39,7 +41,7 @@ export interface Worker {
   readonly lastResort: boolean;
 }
 
-export type Strategy = 'priority' | 'cheapest' | 'fastest' | 'balanced';
+export type { Strategy };
 
 export interface DispatchPolicy {
   readonly strategy: Strategy;
@@ -83,8 +85,6 @@ export interface Dispatch {
   readonly stranded: ReadonlyMap<string, readonly string[]>;
 }
 
-/** 'cheapest' waits at most so long for a dollar: a free GPU at home wins by far, yet nothing waits for ever. */
-const cheapestSecondsPerUsd = 100_000;
 /** Scores this close are decided by the user's order. */
 const tieBand = 1.2;
 const hoursPerSecond = 1 / 3_600;
@@ -170,12 +170,7 @@ class Placing {
     this.#scores = new Float64Array(this.#lanes.length);
     this.#free = this.#lanes.reduce((sum, lane) => sum + lane.free, 0);
     const { strategy, secondsPerUsd } = scene.policy;
-    this.#secondsPerUsd = {
-      priority: 0,
-      fastest: 0,
-      cheapest: cheapestSecondsPerUsd,
-      balanced: secondsPerUsd,
-    }[strategy];
+    this.#secondsPerUsd = secondsPerUsdOf(strategy, secondsPerUsd) ?? 0;
   }
 
   get hasFree(): boolean {

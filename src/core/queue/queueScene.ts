@@ -47,7 +47,8 @@ export interface QueueWorkers {
 const healthFreshMs = 30_000;
 /** From the start to the first answer, while nothing is measured. */
 const bootSeconds = 240;
-const transferSeconds = { local: 0.1, cloud: 1, gemini: 1 } as const;
+/** To send the inputs and fetch the files. */
+export const transferSeconds = { local: 0.1, cloud: 1, gemini: 1 } as const;
 
 /** Pure. */
 export function workersOf(scene: QueueScene): QueueWorkers {
