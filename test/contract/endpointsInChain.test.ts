@@ -58,6 +58,21 @@ describe('configured endpoints', function () {
     assert.equal(outcome.attempts.find(({ backend }) => backend === 'cloud')?.faultKind, 'mismatch');
   });
 
+  it('may have taken a job whose answer was lost: nobody else makes it unasked, and it is on record as lost', async () => {
+    set({ 'gemini.enabled': true, 'gemini.fallback': 'always' });
+    world.sim.runpod.faults.set({ failure: { kind: 'reset', effect: 'after' }, on: ['runJob'], times: 1 });
+    const request = job(smallWorkflow());
+    await assert.rejects(
+      world.core.jobs.run(request, () => undefined, world.signal),
+      /whether RunPod took the job is not known; gemini: not asked, since it might be paid for twice/,
+    );
+    assert.equal(submitted(), 1);
+    assert.equal(world.sim.gemini.requests.length, 0);
+    await world.core.queue.refresh();
+    const { view } = world.core.queue;
+    assert.equal(view.known ? view.value.jobs.find(({ id }) => id === request.id)?.state : undefined, 'lost');
+  });
+
   it('are chosen by a person like any other backend', async () => {
     world.podId = world.sim.runpod.seedPod({ name: 'podrelay-aaaa' }).id;
     set({ 'routing.forced': `endpoint:${endpoint}` });

@@ -22,6 +22,7 @@ export interface WindowPlace {
   /** Of the database and the output folder. */
   readonly folder: string;
   readonly podId?: string;
+  readonly endpointIds?: readonly string[];
   /** Default: 'generated' in the folder. */
   readonly outputFolder?: string;
   readonly settings?: Readonly<Record<string, unknown>>;
@@ -72,6 +73,7 @@ export function openWindow(place: WindowPlace, jobLeaseMs = leaseMs): JobWindow 
       secrets: { get: (id) => Promise.resolve(keys[id]), onDidChange: new Emitter<SecretId>().event },
       podTokens: memoryPodTokens(),
       podId: () => place.podId,
+      endpointIds: () => place.endpointIds ?? [],
       databaseFile: path.join(place.folder, 'store', 'podrelay.db'),
       network: () => ({ proxyUrl: undefined, noProxy: [], strictTls: true }),
       outputFolder: () => place.outputFolder ?? path.join(place.folder, 'generated'),

@@ -117,6 +117,23 @@ describe('dispatch', () => {
     assert.deepEqual(pairs(given), ['job-0 home', 'job-1 home', 'job-2 pod']);
   });
 
+  it('reckons with several jobs at once where a backend has several workers', () => {
+    const endpoint = worker('endpoint', { freeSlots: 5, otherSecondsAhead: [0, 4] });
+    const { assignments } = dispatch(scene(jobs(5), [endpoint]));
+    // Two workers are free now and one in 4 s: 9, 9, 13 s, then the next round on the first two.
+    assert.deepEqual(
+      assignments.map(({ finishSeconds }) => finishSeconds),
+      [9, 9, 13, 18, 18],
+    );
+    const pod = worker('pod', { freeSlots: 2 });
+    assert.deepEqual(pairs(scene(jobs(4), [pod, endpoint])), [
+      'job-0 pod',
+      'job-1 endpoint',
+      'job-2 endpoint',
+      'job-3 endpoint',
+    ]);
+  });
+
   it('uses the last resort only for what no other can run', () => {
     const busy = worker('pod', { freeSlots: 0, secondsAhead: 10_000 });
     const gemini = worker('gemini', { lastResort: true, freeSlots: 4 });

@@ -1,4 +1,5 @@
 import { Fault } from '../kernel/fault.ts';
+import type { Backend } from './backend.ts';
 
 export interface Attempt {
   /** Id of the backend. */
@@ -33,6 +34,14 @@ export class AllBackendsFailed extends JobFault {
 /** It was tried or passed over for this job. */
 export function isOver(id: string, attempts: readonly Attempt[]): boolean {
   return attempts.some(({ backend }) => backend === id);
+}
+
+/**
+ * A service that bills each job may have taken it, and whether it did is not known: made anywhere else, it might be paid
+ * for twice. That is for a person to decide.
+ */
+export function mayBePaid({ facts }: Fault, backend: Pick<Backend, 'billing'> | undefined): boolean {
+  return backend?.billing === 'job' && facts.delivered === 'maybe';
 }
 
 /** The job's own fault keeps its kind and facts, and learns what was tried before. */

@@ -93,7 +93,12 @@ export type Resumed =
   /** It will never be known; a sentence. */
   | { readonly is: 'lost'; readonly why: string; readonly end?: LostEnd }
   /** Nobody can say now; a sentence. */
-  | { readonly is: 'later'; readonly why: string };
+  | {
+      readonly is: 'later';
+      readonly why: string;
+      /** Its result is not kept for long: it is asked for again after so many ms at most. */
+      readonly withinMs?: number;
+    };
 
 /**
  * What is certain of a lost run all the same: it never came to the server, or it ended with its machine. 'unknown': the
@@ -127,6 +132,15 @@ export interface Backend {
   readonly billing: Billing;
   /** Jobs that it holds at once at best: more than one, so that its GPU does not wait for a download. */
   readonly depth: number;
+  /**
+   * Its workers come with the jobs and go by themselves: it is never started for a job, and works on several at once.
+   * Absent = one machine.
+   */
+  readonly workers?: {
+    readonly most: number;
+    /** Until a worker is up, while none is; seconds. */
+    readonly startSeconds: number;
+  };
   /** Another id that means this backend now: of the pod that is the configured one. */
   readonly alias?: () => string | undefined;
   /** Asked at every decision: costs nothing. Absent = as its health says. */

@@ -9,7 +9,7 @@ import { afterFault, afterSuccess, closedBreaker, lookAt } from '../routing/brea
 import type { Breaker } from '../routing/breaker.ts';
 import { isNamed, route } from '../routing/route.ts';
 import type { Candidate, Route, RoutePolicy } from '../routing/route.ts';
-import { AllBackendsFailed, JobFault, isOver, withAttempts } from './attempt.ts';
+import { AllBackendsFailed, JobFault, isOver, mayBePaid, withAttempts } from './attempt.ts';
 import type { Attempt } from './attempt.ts';
 import type { Backend, Health, JobRequest, Tier } from './backend.ts';
 import type { BackendSource } from './backendSource.ts';
@@ -174,6 +174,7 @@ export class BackendManager implements Disposable {
         return { value: outcome.value, backend: backend.id, ms: clock.now() - startedAt, attempts };
       last = outcome.fault;
       if (!treatments[last.kind].failover) throw withAttempts(last, attempts);
+      if (mayBePaid(last, backend)) throw new AllBackendsFailed([...attempts, ...this.#unasked(open, attempts)], last);
     }
   }
 
@@ -303,18 +304,17 @@ export class BackendManager implements Disposable {
   }
 
   #passedOver({ refused }: Route, attempts: readonly Attempt[]): readonly Attempt[] {
-    return refused
-      .filter(({ id }) => !isOver(id, attempts))
-      .map(({ id, why }) => {
-        const backend = this.#entries.get(id)?.backend;
-        return {
-          backend: id,
-          label: backend === undefined ? id : this.#nameOf(backend),
-          outcome: 'refused',
-          why,
-          ms: 0,
-        };
-      });
+    return refused.filter(({ id }) => !isOver(id, attempts)).map(({ id, why }) => this.#refused(id, why));
+  }
+
+  #unasked(ids: readonly string[], attempts: readonly Attempt[]): readonly Attempt[] {
+    const why = 'not asked, since it might be paid for twice';
+    return ids.filter((id) => !isOver(id, attempts)).map((id) => this.#refused(id, why));
+  }
+
+  #refused(id: string, why: string): Attempt {
+    const backend = this.#entries.get(id)?.backend;
+    return { backend: id, label: backend === undefined ? id : this.#nameOf(backend), outcome: 'refused', why, ms: 0 };
   }
 
   #candidates(forecast: Forecaster | undefined): readonly Candidate[] {

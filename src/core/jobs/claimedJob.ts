@@ -1,4 +1,4 @@
-import { JobFault } from '../backends/attempt.ts';
+import { JobFault, mayBePaid } from '../backends/attempt.ts';
 import type { Attempt } from '../backends/attempt.ts';
 import type { Backend, LostEnd } from '../backends/backend.ts';
 import { toFault } from '../kernel/fault.ts';
@@ -24,6 +24,7 @@ export async function endOfClaim(
   const isGone = backend?.billing === 'free' && fault.kind === 'unreachable';
   if (task.mayStillEnd && !isGone) return undefined;
   const wasSent = task.intents > 0;
+  if (wasSent && mayBePaid(fault, backend)) return undefined;
   if (afterFault(fault, backend?.id ?? '', wasSent, []).is === 'fail') return undefined;
   const attempts = [...before, ...(error instanceof JobFault ? error.attempts : [])];
   return Promise.resolve({ is: 'again', fault, attempts, wasSent });

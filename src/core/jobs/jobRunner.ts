@@ -1,3 +1,4 @@
+import { mayBePaid } from '../backends/attempt.ts';
 import { JobFault } from '../backends/backendManager.ts';
 import type { Attempt, BackendManager } from '../backends/backendManager.ts';
 import type { Backend, BackendResult, JobProgress, JobRequest } from '../backends/backend.ts';
@@ -169,8 +170,8 @@ export class JobRunner implements Disposable {
     const backend = record.backend === undefined ? undefined : backends.find(record.backend, record.remote?.address);
     task.update(backend, { phase: 'Looking for the result' });
     const isTold = record.fault !== undefined;
-    const later = async (why: string): Promise<RecoveredJob> => {
-      await recorder.park(clock.now() + retryMs, undefined);
+    const later = async (why: string, withinMs = retryMs): Promise<RecoveredJob> => {
+      await recorder.park(clock.now() + Math.min(retryMs, withinMs), undefined);
       return { request, state: 'later', why, isTold };
     };
     try {
@@ -184,7 +185,7 @@ export class JobRunner implements Disposable {
         task.signal,
       );
       log.info(`${record.label}: ${resumed.is === 'result' ? 'found' : `${resumed.is}: ${resumed.why}`}`);
-      if (resumed.is === 'later') return await later(resumed.why);
+      if (resumed.is === 'later') return await later(resumed.why, resumed.withinMs);
       if (resumed.is !== 'result') {
         if (putBack !== undefined && (await putLostBack(record, resumed, backend, putBack, clock.now()))) {
           if (backend !== undefined) await this.#options.budgets.release(record.id, backend.id);
@@ -254,8 +255,11 @@ export class JobRunner implements Disposable {
       return { result, outputs, backend };
     } catch (error) {
       // Only what this attempt has sent can still be found where the record says.
-      if (task.intents > intents) task.mayStillEnd = endsPerhaps(toFault(error), task);
-      if (!task.mayStillEnd && !isShutdown(signal)) await budgets.release(task.request.id, backend.id);
+      const fault = toFault(error);
+      if (task.intents > intents) task.mayStillEnd = endsPerhaps(fault, task);
+      if (task.mayStillEnd || isShutdown(signal)) throw error;
+      task.isUnclear = task.intents > intents && mayBePaid(fault, backend);
+      await budgets[task.isUnclear ? 'settleUnknown' : 'release'](task.request.id, backend.id);
       throw error;
     }
   }
@@ -361,7 +365,7 @@ export class JobRunner implements Disposable {
       this.#parked.fire();
       return toBeContinued(fault);
     }
-    await recorder.end({ state: 'failed', attempts, fault }).catch(() => undefined);
+    await recorder.end({ state: task.isUnclear ? 'lost' : 'failed', attempts, fault }).catch(() => undefined);
     return fault;
   }
 }
@@ -370,7 +374,7 @@ export class JobRunner implements Disposable {
 function endsPerhaps(fault: Fault, task: JobTask): boolean {
   if (!task.canBeAsked) return false;
   if (task.isFinished) return isPassing(fault) || fault.kind === 'io';
-  return isPassing(fault) && fault.facts.delivered === 'maybe';
+  return (isPassing(fault) || fault.kind === 'noCapacity') && fault.facts.delivered === 'maybe';
 }
 
 function toBeContinued(fault: Fault): Fault {

@@ -1,3 +1,4 @@
+import type { Health } from '../backends/backend.ts';
 import type { BackendManager } from '../backends/backendManager.ts';
 import type { Disposable, Event } from '../kernel/event.ts';
 import { throwIfAborted, toFault } from '../kernel/fault.ts';
@@ -131,7 +132,10 @@ export class JobRecovery {
     return backends.onDidChange((id) => {
       const status = backends.statuses().find(({ backend }) => backend.id === id);
       const health = status?.health;
-      if (health?.known !== true || health.value.state !== 'healthy') return void healthy.delete(id);
+      // An endpoint that answers is enough: it has no worker up while nobody has a job for it.
+      const isBad = (state: Health['state']): boolean =>
+        status?.backend.workers === undefined ? state !== 'healthy' : state === 'unhealthy' || state === 'off';
+      if (health?.known !== true || isBad(health.value.state)) return void healthy.delete(id);
       if (healthy.has(id) || signal.aborted) return;
       healthy.add(id);
       // A pod that was chosen since is recorded under its own name.

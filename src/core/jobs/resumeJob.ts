@@ -8,7 +8,7 @@ import { detailsOf } from './jobRecorder.ts';
 export type ResumedJob =
   | { readonly is: 'result'; readonly result: BackendResult; readonly backend: Backend }
   | { readonly is: 'lost'; readonly why: string; readonly end?: LostEnd }
-  | { readonly is: 'later'; readonly why: string };
+  | { readonly is: 'later'; readonly why: string; readonly withinMs?: number };
 
 /** A server that has not answered for so long does not come back with the job. */
 const longestSilenceMs = 14 * 24 * 3_600_000;
@@ -45,10 +45,10 @@ export async function resumeThere(
   signal: AbortSignal,
 ): Promise<ResumedJob> {
   const { remote } = record;
-  const patient = (why: string): ResumedJob =>
+  const patient = (why: string, withinMs?: number): ResumedJob =>
     clock.now() - record.requestedAt > longestSilenceMs
       ? { is: 'lost', why: `Nothing was heard of it for two weeks (${why})` }
-      : { is: 'later', why };
+      : { is: 'later', why, ...(withinMs === undefined ? {} : { withinMs }) };
   if (remote === undefined)
     return { is: 'lost', why: 'It had not been sent anywhere when its window closed', end: 'neverSent' };
   if (backend === undefined) return patient(`${record.backend ?? 'Its backend'} is not there now`);
@@ -60,5 +60,5 @@ export async function resumeThere(
   }
   const resumed = await backend.resume({ ...remote, sentBefore }, await requestOf(record), context, signal);
   if (resumed.is === 'result') return { ...resumed, backend };
-  return resumed.is === 'later' ? patient(resumed.why) : resumed;
+  return resumed.is === 'later' ? patient(resumed.why, resumed.withinMs) : resumed;
 }

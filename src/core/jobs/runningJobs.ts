@@ -32,6 +32,8 @@ export interface JobTask extends Disposable {
   isFinished: boolean;
   /** It failed here, and what was sent may end there all the same. */
   mayStillEnd: boolean;
+  /** What was sent last may have been made and billed, and nobody can be asked. */
+  isUnclear: boolean;
   /** How often something was about to be sent. */
   readonly intents: number;
   /** What was sent last has an id to ask for. */
@@ -83,6 +85,7 @@ export class RunningJobs implements Disposable {
       saved: [],
       isFinished: false,
       mayStillEnd: false,
+      isUnclear: false,
       get intents() {
         return intents;
       },

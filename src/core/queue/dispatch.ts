@@ -26,6 +26,8 @@ export interface Worker {
   readonly freeSlots: number;
   /** Until what it has is done, and until it has booted. */
   readonly secondsAhead: number;
+  /** Where it works on several jobs at once: the same of each further one, least first. Absent = on one job at a time. */
+  readonly otherSecondsAhead?: readonly number[];
   /** On the GPU now, as far as known. */
   readonly loadedModels: readonly string[];
   /** To load other models than those. */
@@ -96,6 +98,8 @@ interface Lane {
   readonly worker: Worker;
   free: number;
   ahead: number;
+  /** Of its other workers, least first. */
+  others: readonly number[];
   loaded: readonly string[];
 }
 
@@ -165,6 +169,7 @@ class Placing {
       worker,
       free: worker.closed === undefined ? worker.freeSlots : 0,
       ahead: worker.secondsAhead,
+      others: worker.otherSecondsAhead ?? [],
       loaded: worker.loadedModels,
     }));
     this.#scores = new Float64Array(this.#lanes.length);
@@ -200,7 +205,9 @@ class Placing {
     const lane = this.#lane(index);
     const profile = this.#profile(job);
     // The GPU is free again before the files are fetched.
-    lane.ahead = this.#finish(profile, index) - lane.worker.transferSeconds;
+    const ends = this.#finish(profile, index) - lane.worker.transferSeconds;
+    if (lane.others.length === 0) lane.ahead = ends;
+    else [lane.ahead = ends, ...lane.others] = [...lane.others, ends].sort((a, b) => a - b);
     if (profile.models.length > 0 && lane.loaded !== profile.models) {
       lane.loaded = profile.models;
       for (const one of this.#profiles.values()) one.load[index] = loadSeconds(one.models, lane);
@@ -241,9 +248,9 @@ class Placing {
     };
   }
 
-  #because({ label, lastResort, gpu }: Worker, seconds: number, others: readonly Considered[]): string {
+  #because({ id, label, lastResort, gpu }: Worker, seconds: number, others: readonly Considered[]): string {
     const able = others.filter((other) => other.finishSeconds !== undefined);
-    const takes = `about ${durationText(seconds)} on ${label} (${gpu})`;
+    const takes = `about ${durationText(seconds)} on ${label}${gpu === id ? '' : ` (${gpu})`}`;
     if (lastResort) return `${label} is the last resort: no other backend can run it`;
     if (able.length === 0) return `${takes}: no other can run it`;
     const soonest = able.reduce((a, b) => ((b.finishSeconds ?? 0) < (a.finishSeconds ?? 0) ? b : a));

@@ -30,12 +30,15 @@ export function predictBatch({ workflow, count, statuses, book, priceOf }: Batch
   const { key } = fingerprintOf(workflow);
   const workers = statuses.flatMap((status) => {
     const { backend, ready, health } = status;
-    const isUp = ready.ok && health.known && (health.value.state === 'healthy' || health.value.state === 'degraded');
-    if (!isUp || backend.tier === 'gemini') return [];
+    const state = health.known ? health.value.state : undefined;
+    const comesUp = backend.workers !== undefined && (state === 'stopped' || state === 'starting');
+    const isUp = ready.ok && (state === 'healthy' || state === 'degraded');
+    if (!(isUp || (ready.ok && comesUp)) || backend.tier === 'gemini') return [];
     const { seconds, basis } = predict(book, key, gpuOf(status));
     if (basis === 'assumed') return [];
     const { usdPerHourMicros, microsPerJob } = priceOf(backend.id);
-    return [{ label: backend.label, seconds, micros: (usdPerHourMicros * seconds) / 3_600 + microsPerJob }];
+    const each = seconds / Math.max(1, backend.workers?.most ?? 1);
+    return [{ label: backend.label, seconds: each, micros: (usdPerHourMicros * seconds) / 3_600 + microsPerJob }];
   });
   const perSecond = workers.reduce((sum, { seconds }) => sum + 1 / seconds, 0);
   if (perSecond === 0) return undefined;

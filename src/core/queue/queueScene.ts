@@ -1,3 +1,4 @@
+import type { Backend } from '../backends/backend.ts';
 import type { BackendStatus } from '../backends/backendManager.ts';
 import { lookAt } from '../routing/breaker.ts';
 import { isNamed } from '../routing/route.ts';
@@ -77,6 +78,8 @@ function exclusionOf({ backend, ready }: BackendStatus, { policy }: QueueScene):
 }
 
 function isStopped({ backend, health }: BackendStatus): boolean {
+  // It starts by itself, and costs nothing until then.
+  if (backend.workers !== undefined) return false;
   const standing = backend.standing?.();
   if (standing !== undefined && standing !== 'unknown') return standing === 'stopped';
   return health.known && health.value.state === 'stopped';
@@ -89,18 +92,23 @@ function workerOf(status: BackendStatus, scene: QueueScene): Worker {
   const gpu = gpuOf(status);
   const named = { id: backend.id, tier: backend.tier, alias: backend.alias?.() };
   const isPreferred = policy.preferred !== undefined && isNamed(named, policy.preferred);
-  const isBooting = (health.known && health.value.state === 'starting') || backend.standing?.() === 'starting';
+  const { workers } = backend;
+  const isStarting = (health.known && health.value.state === 'starting') || backend.standing?.() === 'starting';
+  const isBooting = isStarting && workers === undefined;
   const places = isBooting ? 0 : placesOf(status, own.length > 0, nowMs);
   const isStill = isStopped(status);
-  // Its queue is RunPod's or Google's own: what it has does not wait for itself.
+  // Google's queue: what it has does not wait for itself.
   const isLine = backend.billing !== 'job';
+  const [first = 0, ...others] = workers === undefined ? [] : workersAhead(workers);
   return {
     id: backend.id,
     label: backend.label,
     rank: isPreferred ? -1 : policy.priority.indexOf(backend.tier),
     gpu,
     freeSlots: Math.max(0, places - own.length),
-    secondsAhead: (isBooting || isStill ? bootSeconds : 0) + (isLine ? secondsAhead(own, backend.id, gpu, scene) : 0),
+    secondsAhead:
+      first + (isBooting || isStill ? bootSeconds : 0) + (isLine ? secondsAhead(own, backend.id, gpu, scene) : 0),
+    ...(others.length === 0 ? {} : { otherSecondsAhead: others }),
     loadedModels: scene.loadedOn(backend.id),
     loadSeconds: backend.tier === 'gemini' ? 0 : scene.loadSeconds(gpu),
     transferSeconds: transferSeconds[backend.tier],
@@ -108,6 +116,20 @@ function workerOf(status: BackendStatus, scene: QueueScene): Worker {
     closed: closedBy(status, scene, isStill),
     lastResort: backend.tier === 'gemini',
   };
+
+  /** Of each worker of an endpoint, least first. Each takes the next job as it is free. */
+  function workersAhead({ most, startSeconds }: NonNullable<Backend['workers']>): readonly number[] {
+    const isCold = health.known && (health.value.state === 'stopped' || health.value.state === 'starting');
+    const ahead = Array.from({ length: Math.max(1, most) }, () => (isCold ? startSeconds : 0));
+    for (const [place, { fingerprint, givenAt }] of [...own].sort((a, b) => a.givenAt - b.givenAt).entries()) {
+      const { seconds } = predict(book, fingerprint, gpu);
+      const [free = 0, ...rest] = ahead;
+      const isAtWork = !isCold && place < most;
+      const left = isAtWork ? remainingSeconds(seconds, (nowMs - givenAt) / 1_000) : seconds;
+      ahead.splice(0, ahead.length, ...[free + left, ...rest].sort((a, b) => a - b));
+    }
+    return ahead;
+  }
 
   function secondsAhead(jobs: readonly AtWorkRow[], id: string, key: string, { freeSince }: QueueScene): number {
     const inLine = [...jobs].sort((a, b) => a.givenAt - b.givenAt);
@@ -128,6 +150,7 @@ function placesOf({ backend, health }: BackendStatus, isAtWork: boolean, nowMs: 
   if (!health.known) return 0;
   if (isStale({ backend, health }, nowMs) && !isAtWork) return 0;
   const { state } = health.value;
+  if (backend.workers !== undefined && (state === 'starting' || state === 'stopped')) return backend.depth;
   return state === 'healthy' || state === 'degraded' ? backend.depth : 1;
 }
 
@@ -136,9 +159,9 @@ export function isStale({ backend, health }: Pick<BackendStatus, 'backend' | 'he
   return backend.tier === 'cloud' && health.known && Math.abs(nowMs - health.at) > healthFreshMs;
 }
 
-/** As run times are kept: the card, or the backend itself while its card is not known. */
+/** As run times are kept: the card, or the backend itself while that is not known and where each worker may have another. */
 export function gpuOf({ backend, health }: Pick<BackendStatus, 'backend' | 'health'>): string {
-  const gpu = health.known ? health.value.gpu : undefined;
+  const gpu = backend.workers !== undefined ? undefined : health.known ? health.value.gpu : undefined;
   return gpu === undefined ? backend.id : gpuKey(gpu);
 }
 

@@ -70,7 +70,7 @@ export class RunTimes {
     const known = gpuOf(backend);
     const run: StoredRun = {
       fingerprint,
-      gpu: known === backend ? (gpu ?? backend) : known,
+      gpu: known === backend && !backend.startsWith('endpoint:') ? (gpu ?? backend) : known,
       seconds: took / 1_000,
       cold,
       atMs: clock.now(),

@@ -27,9 +27,12 @@ export function createServerlessBackend(options: ServerlessBackendOptions): Back
       return worker?.name ?? options.endpointId;
     },
     billing: 'job',
-    // Its queue is RunPod's: one more than its workers, so that none waits for the next job.
     get depth() {
-      return (worker?.maxWorkers ?? 1) + 1;
+      return worker?.depth ?? 1;
+    },
+    get workers() {
+      const { maxWorkers = 1, flashboot = false } = worker?.endpoint ?? {};
+      return { most: Math.max(1, maxWorkers), startSeconds: flashboot ? 20 : 60 };
     },
     ready: () => {
       if (!options.enabled()) return { ok: false, why: 'Switched off' };

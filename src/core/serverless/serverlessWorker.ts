@@ -5,15 +5,15 @@ import type { HttpClientOptions } from '../http/httpClient.ts';
 import { withDeadline } from '../kernel/clock.ts';
 import { Fault, isPassing, isShutdown, throwIfAborted, toFault } from '../kernel/fault.ts';
 import type { RemoteRun } from '../store/jobStore.ts';
-import type { Endpoint, GpuPrice } from './endpoint.ts';
+import type { Endpoint } from './endpoint.ts';
 import { createEndpointClient } from './endpointClient.ts';
 import type { Worker } from './endpointClient.ts';
-import { endpointObstacle, healthOf } from './endpointHealth.ts';
+import { EndpointFacts } from './endpointFacts.ts';
 import { cancelJob, defaultTimings, followJob } from './followJob.ts';
 import type { FollowOptions, FollowTimings } from './followJob.ts';
 import { createJobClient } from './jobClient.ts';
 import type { JobClient } from './jobClient.ts';
-import { jobCost, workerPrice } from './jobCost.ts';
+import { jobCost } from './jobCost.ts';
 import type { CostFacts } from './jobCost.ts';
 import { buildJobInput, nameCheckpoint, oversize, workerRefusals } from './jobInput.ts';
 import type { JobInput } from './jobInput.ts';
@@ -52,29 +52,28 @@ export interface Charge {
 const usualExecutionMs = 600_000;
 /** How long RunPod keeps the result of a job that was sent to `/run`. */
 const retentionMs = 30 * 60_000;
+/** A result that cannot be had now is asked for several times within that. */
+const askAgainMs = 5 * 60_000;
 /** How long a person who cancels waits for the id of a job that is on its way, to cancel that too. */
 const graceMs = 10_000;
 const recentRuns = 20;
-/** For what is only nice to know. */
-const lookMs = 5_000;
 
 /** What the serverless backend does, as against whether it may. */
 export class ServerlessWorker {
   readonly #options: ServerlessWorkerOptions;
-  readonly #endpoints: ReturnType<typeof createEndpointClient>;
+  readonly #facts: EndpointFacts;
   readonly #jobs: JobClient;
   readonly #polled: JobClient;
   readonly #timings: FollowTimings;
   readonly #patience: QueuePatience;
   readonly #address: string;
   readonly #ranMs: Record<JobRequest['media'], number[]> = { image: [], video: [] };
-  #endpoint: Endpoint | undefined;
-  #prices: readonly GpuPrice[] = [];
 
   constructor(options: ServerlessWorkerOptions) {
     this.#options = options;
     // What only helps a job must not hold it up.
-    this.#endpoints = createEndpointClient({ ...options, baseUrl: options.runpodApiUrl, retries: 1 });
+    const client = createEndpointClient({ ...options, baseUrl: options.runpodApiUrl, retries: 1 });
+    this.#facts = new EndpointFacts({ ...options, client });
     this.#jobs = createJobClient({ ...options, baseUrl: options.serverlessUrl });
     const polls = createJobClient({ ...options, baseUrl: options.serverlessUrl, retries: 0 });
     // A question that is asked again and again anyway needs no retries of its own.
@@ -90,30 +89,37 @@ export class ServerlessWorker {
 
   /** Undefined until the endpoint was seen. */
   get name(): string | undefined {
-    return this.#endpoint?.name;
+    return this.#facts.endpoint?.name;
   }
 
   /** Undefined until the endpoint was seen. */
-  get maxWorkers(): number | undefined {
-    return this.#endpoint?.maxWorkers;
+  get endpoint(): Endpoint | undefined {
+    return this.#facts.endpoint;
+  }
+
+  get depth(): number {
+    return this.#facts.depth;
   }
 
   async probe(signal: AbortSignal): Promise<Health> {
     const { clock, endpointId } = this.#options;
     const startedAt = clock.now();
     try {
-      const [health, endpoint] = await Promise.all([
+      const [counts] = await Promise.all([
         this.#jobs.health(endpointId, signal),
-        this.#look(signal),
-        this.#learnPrices(signal),
+        this.#facts.look(signal),
+        this.#facts.learnPrices(signal),
       ]);
-      const price = workerPrice({ endpoint, prices: this.#prices, worker: undefined });
-      const gpu = price?.gpu === undefined ? {} : { gpu: price.gpu };
-      return { ...healthOf(endpoint, health), latencyMs: clock.now() - startedAt, ...gpu };
+      const gpu = this.#facts.price()?.gpu;
+      return {
+        ...this.#facts.health(counts),
+        ...(gpu === undefined ? {} : { gpu }),
+        latencyMs: clock.now() - startedAt,
+      };
     } catch (error) {
       throwIfAborted(signal);
-      const fault = toFault(error);
-      return { state: 'unhealthy', why: this.#named(fault).message, fault: this.#named(fault) };
+      const fault = this.#facts.named(toFault(error));
+      return { state: 'unhealthy', why: fault.message, fault };
     }
   }
 
@@ -127,7 +133,7 @@ export class ServerlessWorker {
   }
 
   quote({ media }: JobRequest): Quote {
-    const price = workerPrice({ endpoint: this.#endpoint, prices: this.#prices, worker: undefined });
+    const price = this.#facts.price();
     if (price === undefined) {
       const micros = videoCostMicros(1);
       return {
@@ -147,11 +153,7 @@ export class ServerlessWorker {
     const reasons = await this.refusals(job, signal);
     if (reasons.length > 0) throw new Fault('mismatch', reasons.join('; '), { delivered: 'no' });
     context.onProgress({ phase: 'Asking the endpoint' });
-    const endpoint = await this.#look(signal);
-    const obstacle = endpoint === undefined ? undefined : endpointObstacle(endpoint);
-    if (obstacle !== undefined) {
-      throw new Fault('mismatch', obstacle.why, { delivered: 'no', nextStep: obstacle.nextStep });
-    }
+    await this.#facts.requireAble(signal);
     const executionTimeoutMs = this.#executionTimeoutMs();
     const input = await this.#input(job, executionTimeoutMs, signal);
     await context.onIntent({ address: this.#address });
@@ -203,39 +205,15 @@ export class ServerlessWorker {
         return { is: 'lost', why: 'RunPod no longer has it: results are kept for 30 minutes. It may have been billed' };
       }
       if (isPassing(fault) && fault.facts.delivered !== 'yes') {
-        return { is: 'later', why: `RunPod cannot be asked: ${fault.message}` };
+        return { is: 'later', why: `RunPod cannot be asked: ${fault.message}`, withinMs: askAgainMs };
       }
       throw fault;
     }
     return { is: 'result', result: await this.#result(ended, follow.facts, job, undefined, signal) };
   }
 
-  /** The endpoint as it is now, or as it was seen last when RunPod's management does not answer. */
-  async #look(signal: AbortSignal): Promise<Endpoint | undefined> {
-    try {
-      this.#endpoint = await this.#endpoints.get(this.#options.endpointId, signal);
-    } catch (error) {
-      throwIfAborted(signal);
-      const fault = toFault(error);
-      if (!isPassing(fault) || fault.kind === 'unauthorized') throw this.#named(fault);
-      this.#options.log.info(`The endpoint's settings are not known: ${fault.message}`);
-    }
-    return this.#endpoint;
-  }
-
-  async #learnPrices(signal: AbortSignal): Promise<readonly GpuPrice[]> {
-    if (this.#prices.length > 0) return this.#prices;
-    try {
-      this.#prices = await this.#endpoints.prices(signal);
-    } catch (error) {
-      throwIfAborted(signal);
-      this.#options.log.info(`The prices of workers are not known: ${toFault(error).message}`);
-    }
-    return this.#prices;
-  }
-
   #executionTimeoutMs(): number {
-    return this.#options.executionTimeoutMs?.() ?? this.#endpoint?.timeoutMs ?? usualExecutionMs;
+    return this.#options.executionTimeoutMs?.() ?? this.#facts.endpoint?.timeoutMs ?? usualExecutionMs;
   }
 
   #input(job: JobRequest, executionTimeoutMs: number, signal: AbortSignal): Promise<JobInput> {
@@ -265,7 +243,7 @@ export class ServerlessWorker {
       throwIfAborted(signal);
       return (await this.#jobs.run(endpointId, input, stop.signal)).id;
     } catch (error) {
-      const fault = this.#named(toFault(error));
+      const fault = this.#facts.named(toFault(error));
       if (fault.facts.delivered !== 'maybe') throw fault;
       const nextStep = `It may run and be billed all the same${this.#mostUsd(executionTimeoutMs)}: look at the endpoint in the RunPod console before trying again.`;
       throw new Fault(fault.kind, fault.message, { ...fault.facts, nextStep }, { cause: fault });
@@ -277,7 +255,7 @@ export class ServerlessWorker {
 
   /** RunPod ends a job at its execution timeout, so that is the most that it can cost. */
   #mostUsd(executionTimeoutMs: number): string {
-    const price = workerPrice({ endpoint: this.#endpoint, prices: this.#prices, worker: undefined });
+    const price = this.#facts.price();
     if (price === undefined) return '';
     return `, ${formatUsd(Math.round((price.usdPerHourMicros * executionTimeoutMs) / 3_600_000))} at most`;
   }
@@ -292,9 +270,9 @@ export class ServerlessWorker {
       onPhase: (phase) => context.onProgress({ phase }),
       // It is listed only while it is up, and only there it is told which card it has.
       onRunning: async ({ workerId }) => {
-        worker = await this.#findWorker(workerId, new AbortController().signal);
+        worker = await this.#facts.findWorker(workerId, new AbortController().signal);
       },
-      facts: () => ({ endpoint: this.#endpoint, prices: this.#prices, worker }),
+      facts: () => ({ endpoint: this.#facts.endpoint, prices: this.#facts.prices, worker }),
     };
   }
 
@@ -306,7 +284,7 @@ export class ServerlessWorker {
     input: JobInput | undefined,
     signal: AbortSignal,
   ): Promise<BackendResult> {
-    await this.#learnPrices(signal);
+    await this.#facts.learnPrices(signal);
     const cost = await this.#costOf(ended, facts, signal);
     try {
       const { files, errors } = readResult(ended);
@@ -314,6 +292,7 @@ export class ServerlessWorker {
       return {
         files: files.map((file) => toRemoteFile(this.#options, file)),
         ...cost,
+        ...(ended.executionMs === undefined ? {} : { ranMs: ended.executionMs }),
         ...(input === undefined ? {} : { workflow: input.workflow }),
         dropped: errors.map((error) => `a part of the workflow failed: ${error}`),
       };
@@ -327,23 +306,8 @@ export class ServerlessWorker {
     const known = facts();
     return jobCost(
       ended,
-      known.worker === undefined ? { ...known, worker: await this.#findWorker(ended.workerId, signal) } : known,
+      known.worker === undefined ? { ...known, worker: await this.#facts.findWorker(ended.workerId, signal) } : known,
     );
-  }
-
-  async #findWorker(workerId: string | undefined, signal: AbortSignal): Promise<Worker | undefined> {
-    if (workerId === undefined) return undefined;
-    const deadline = withDeadline(signal, lookMs, () => new Fault('timeout', 'No list of workers in time'));
-    try {
-      const listed = await this.#endpoints.workers(this.#options.endpointId, deadline.signal);
-      return listed.find(({ id }) => id === workerId);
-    } catch (error) {
-      throwIfAborted(signal);
-      this.#options.log.info(`Which worker ran the job is not known: ${toFault(error).message}`);
-      return undefined;
-    } finally {
-      deadline.done();
-    }
   }
 
   async #charge({ id, label }: JobRequest, { micros, basis }: ReturnType<typeof jobCost>): Promise<void> {
@@ -363,7 +327,7 @@ export class ServerlessWorker {
     try {
       await cancelJob(follow, fresh);
       const ended = await this.#jobs.status(endpointId, follow.jobId, fresh);
-      await this.#learnPrices(fresh);
+      await this.#facts.learnPrices(fresh);
       await this.#charge(job, await this.#costOf(ended, follow.facts, fresh));
     } catch (error) {
       log.warn(`Job ${follow.jobId} may go on at RunPod: ${toFault(error).message}`);
@@ -374,13 +338,6 @@ export class ServerlessWorker {
 
   #remember(media: JobRequest['media'], ms: number): void {
     this.#ranMs[media] = [...this.#ranMs[media], ms].slice(-recentRuns);
-  }
-
-  /** An endpoint that is not there is no fault of the workflow. */
-  #named(fault: Fault): Fault {
-    if (fault.facts.status !== 404) return fault;
-    const message = `The endpoint ${this.#options.endpointId} is not in this RunPod account`;
-    return new Fault('mismatch', message, { ...fault.facts, nextStep: 'Choose another endpoint.' }, { cause: fault });
   }
 }
 
