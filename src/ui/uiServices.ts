@@ -38,12 +38,15 @@ export interface UiServices {
   readonly endpointIds: () => readonly string[];
   readonly chooseEndpoints: (endpointIds: readonly string[]) => Promise<void>;
   readonly backends: BackendManager;
+  /** Jobs of this window that use the pod, or wait for it. */
+  readonly jobsOn: (podId: string) => number;
   readonly jobs: JobRunner;
   readonly recovery: JobRecovery;
   /** The jobs of all windows. */
   readonly queue: QueueService;
   readonly jobReports: JobReports;
   readonly predictBatch: Core['predictBatch'];
+  readonly choice: Core['choice'];
   /** False on a machine where PodRelay has done nothing yet. */
   readonly hasRecords: () => boolean;
   readonly ledger: Spending;

@@ -120,6 +120,7 @@ describe('pod rows', () => {
         ['Data centre', 'EU-RO-1 · secure cloud'],
         ['Image', 'runpod/comfyui:latest'],
         ['Disks', '30 GB container · 60 GB volume'],
+        ['Access', 'open to everyone who knows its address'],
         ['Port 8188', 'ComfyUI · https://abc123-8188.proxy.test'],
         ['Port 22', 'TCP'],
         ['Jobs', 'run here too, while it runs'],
@@ -127,6 +128,19 @@ describe('pod rows', () => {
         ['Deployed by', 'PodRelay'],
       ],
     );
+  });
+
+  it('tells a private pod from one that is open to everyone, and says nothing where there is no ComfyUI', () => {
+    const access = (change: Partial<Pod>): Row | undefined =>
+      rowOf(pod(change)).children?.find(({ label }) => label === 'Access');
+    assert.deepEqual(
+      [access({ tokenSha256: 'ab'.repeat(32) }), access({})].map((row) => [row?.description, row?.icon?.id]),
+      [
+        ['private: its ComfyUI opens with its token only', 'lock'],
+        ['open to everyone who knows its address', 'unlock'],
+      ],
+    );
+    assert.equal(access({ ports: ['22/tcp'] }), undefined);
   });
 
   it('does not promise an idle stop that nobody has set up', () => {

@@ -54,7 +54,7 @@ export function allCommands(services: CommandServices, life: Lifetime): Promise<
       lookAgain: (signal) => Promise.allSettled([backends.checkAll(signal), pods.refresh(signal)]),
     }),
     ...podCommands({ ...services, logs: new PodLogs(services, life) }),
-    ...fleetCommands({ ...services, documents }),
+    ...fleetCommands(services, life),
     ...endpointCommands(services),
     ...keyCommands({ ...services, storage: services.keyStorage }),
     statusMenu({ jobs, activePods }),

@@ -4,6 +4,7 @@ import { formatUsdPerHour } from '../../core/cost/price.ts';
 import { diskMicrosPerHour } from '../../core/fleet/podCost.ts';
 import type { ReadyProgress } from '../../core/fleet/waitUntilReady.ts';
 import { throwIfAborted, toFault } from '../../core/kernel/fault.ts';
+import type { QueueService } from '../../core/queue/queueView.ts';
 import { isOurs, mayDo } from '../../core/runpod/pod.ts';
 import type { Pod } from '../../core/runpod/pod.ts';
 import type { Settings } from '../../core/settings.ts';
@@ -12,12 +13,16 @@ import { withProgress } from '../withProgress.ts';
 import type { ProgressReport } from '../withProgress.ts';
 import { openInBrowser } from './backendCommands.ts';
 import { choosePod, requireRunpodKey, requireTrust } from './podChoice.ts';
+import { offerSwitchOff, switchOffFleet, tellSwitchedOff } from '../fleet/switchFleet.ts';
 import { podConsoleUrl } from './podLinks.ts';
 import type { PodLinkServices } from './podLinks.ts';
 import type { PodLookServices } from './podLook.ts';
 
 export interface PodControlServices extends PodLinkServices, PodLookServices {
   readonly settings: () => Settings;
+  /** Jobs of this window that use the pod, or wait for it. */
+  readonly jobsOn: (podId: string) => number;
+  readonly queue: Pick<QueueService, 'view'>;
   /** Undefined = none runs jobs. */
   readonly chooseForJobs: (podId: string | undefined) => Promise<void>;
 }
@@ -62,11 +67,18 @@ export async function stopPod(services: PodControlServices, arg: unknown, signal
   const pod = await choosePod(services, arg, { title, fits, none: 'No pod runs' }, signal);
   const stopped = await inBackground(vscode.l10n.t('Stopping {0}', pod.name), () => pods.stop(pod.id, signal));
   const disk = stopped === undefined ? 0 : diskMicrosPerHour(stopped);
-  say(
+  const done =
     disk === 0
       ? vscode.l10n.t('{0} is stopped', pod.name)
-      : vscode.l10n.t('{0} is stopped; its disk costs {1}', pod.name, formatUsdPerHour(disk)),
-  );
+      : vscode.l10n.t('{0} is stopped; its disk costs {1}', pod.name, formatUsdPerHour(disk));
+  if (mayComeBack(services)) void offerSwitchOff(`PodRelay: ${done}`, services.settings);
+  else say(done);
+}
+
+/** Automation would start a pod for the jobs that wait. */
+function mayComeBack({ settings, queue }: PodControlServices): boolean {
+  const { view } = queue;
+  return settings()['fleet.maxPods'] > 0 && view.known && view.value.counts.queued > 0 && !view.value.paused;
 }
 
 export async function restartPod(services: PodControlServices, arg: unknown, signal: AbortSignal): Promise<void> {
@@ -86,7 +98,7 @@ export async function terminatePod(services: PodControlServices, arg: unknown, s
   const terminate = vscode.l10n.t('Terminate');
   const chosen = await vscode.window.showWarningMessage(
     vscode.l10n.t('Terminate {0}?', pod.name),
-    { modal: true, detail: terminateDetail(pod, pod.id === podId()) },
+    { modal: true, detail: terminateDetail(pod, pod.id === podId(), jobsAt(services, pod.id)) },
     terminate,
   );
   if (chosen !== terminate) return;
@@ -96,7 +108,15 @@ export async function terminatePod(services: PodControlServices, arg: unknown, s
   say(vscode.l10n.t('{0} is terminated', pod.name));
 }
 
-function terminateDetail(pod: Pod, runsJobs: boolean): string {
+/** Of this window, and those that others are known to have there. */
+function jobsAt({ jobsOn, podId, queue }: PodControlServices, id: string): number {
+  const backend = id === podId() ? 'cloud' : `pod:${id}`;
+  const jobs = queue.view.known ? queue.view.value.jobs : [];
+  const running = jobs.filter((job) => job.state === 'running' && job.backend === backend).length;
+  return Math.max(jobsOn(id), running);
+}
+
+function terminateDetail(pod: Pod, runsJobs: boolean, jobs: number): string {
   const disks =
     pod.volumeGb > 0
       ? vscode.l10n.t('The pod and its disks ({0} GB) are destroyed, with all models and files on them.', pod.volumeGb)
@@ -104,6 +124,8 @@ function terminateDetail(pod: Pod, runsJobs: boolean): string {
   return [
     disks,
     ...(pod.networkVolumeIds.length > 0 ? [vscode.l10n.t('Its network volume stays, and is billed on.')] : []),
+    ...(jobs === 1 ? [vscode.l10n.t('A job runs on it now: it is tried again on another backend.')] : []),
+    ...(jobs > 1 ? [vscode.l10n.t('{0} jobs are on it now: they are tried again on another backend.', jobs)] : []),
     ...(runsJobs ? [vscode.l10n.t('PodRelay runs jobs on this pod.')] : []),
     ...(isOurs(pod) ? [] : [vscode.l10n.t('PodRelay did not deploy it.')]),
     vscode.l10n.t('This cannot be undone.'),
@@ -124,10 +146,13 @@ export async function stopAllPods(services: PodControlServices, signal: AbortSig
   const which = foreign.length === 0 ? 'all' : await askWhich(running.length, foreign);
   if (which === undefined) return;
   throwIfAborted(signal);
+  const automatic = await switchOffFleet(services.settings);
   const { stopped, failed } = await inBackground(vscode.l10n.t('Stopping pods'), () => pods.stopAll(which, signal));
   const done =
     stopped.length === 1 ? vscode.l10n.t('1 pod stopped') : vscode.l10n.t('{0} pods stopped', stopped.length);
-  if (failed.length === 0) return say(done);
+  if (automatic > 0) void tellSwitchedOff(`PodRelay: ${done}`, automatic);
+  else if (failed.length === 0) say(done);
+  if (failed.length === 0) return;
   const again = vscode.l10n.t('Try Again');
   const page = vscode.l10n.t("Open RunPod's Console");
   const chosen = await vscode.window.showErrorMessage(

@@ -44,5 +44,15 @@ export async function copyPodAddress(services: PodLinkServices, arg: unknown, si
   const pod = await choosePod(services, arg, { title, fits: () => true }, signal);
   const address = services.pods.address(pod.id);
   await vscode.env.clipboard.writeText(address);
-  vscode.window.setStatusBarMessage(vscode.l10n.t('$(copy) {0} copied', address), 4_000);
+  if (pod.tokenSha256 === undefined) {
+    vscode.window.setStatusBarMessage(vscode.l10n.t('$(copy) {0} copied', address), 4_000);
+    return;
+  }
+  const text = vscode.l10n.t(
+    'The address of {0} is copied. The pod is private: without its token the address answers 401. PodRelay opens it with the token.',
+    pod.name,
+  );
+  const open = vscode.l10n.t('Open ComfyUI');
+  const chosen = await vscode.window.showInformationMessage(text, ...(isRunningComfy(pod) ? [open] : []));
+  if (chosen === open) await openInBrowser(await services.pods.link(pod.id));
 }

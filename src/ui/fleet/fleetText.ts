@@ -1,50 +1,91 @@
-import { formatUsd, formatUsdPerHour } from '../../core/cost/price.ts';
+import { formatUsd, formatUsdPerHour, podTimeMicros } from '../../core/cost/price.ts';
 import type { FleetDecision } from '../../core/fleet/fleetDecision.ts';
-import type { PlannedAction } from '../../core/fleet/fleetScene.ts';
 import { durationText } from '../../core/queue/dispatch.ts';
+import { nowText, ranMs, splitReason, upToText } from './fleetState.ts';
+import type { FleetState } from './fleetState.ts';
 
 const done = { start: 'started', create: 'created', stop: 'stopped' } as const;
-const tried = { start: 'not started', create: 'not created', stop: 'not stopped' } as const;
+const tried = { start: 'NOT started', create: 'NOT created', stop: 'NOT stopped' } as const;
 
-export interface FleetStory {
+export interface FleetStory extends FleetState {
   /** Newest first. */
   readonly decisions: readonly FleetDecision[];
-  readonly next: PlannedAction | undefined;
-  readonly maxPods: number;
+  /** Of the budget with the least left: "today's budget of $1.00 has $0.20 left"; undefined = none is set. */
+  readonly budget: string | undefined;
   readonly timeText: (ms: number) => string;
 }
 
 /** What automation does and did with pods, as a text to be read. */
-export function fleetText({ decisions, next, maxPods, timeText }: FleetStory): string {
-  const limit = maxPods === 0 ? 'no pods: podrelay.fleet.maxPods is 0' : `up to ${String(maxPods)} at one time`;
-  const lines = [`Pods that PodRelay starts by itself: ${limit}.`];
-  if (next !== undefined) lines.push(`Now: ${next.because}.`);
-  lines.push('');
-  if (decisions.length === 0) lines.push('No pod was started or stopped by itself yet.');
-  for (const decision of decisions) lines.push(...decisionLines(decision, timeText), '');
-  return `${lines.join('\n').trimEnd()}\n`;
+export function fleetText(story: FleetStory): string {
+  const { decisions } = story;
+  const entries = decisions.map((decision) => entry(decision, story));
+  return [
+    'Pods that PodRelay starts and stops by itself',
+    '',
+    ...headLines(story),
+    '',
+    decisions.length === 0 ? 'No pod was started or stopped by itself yet.' : 'Newest first:',
+    ...entries.flatMap((lines) => ['', ...lines]),
+    '',
+  ].join('\n');
 }
 
-function decisionLines(decision: FleetDecision, timeText: FleetStory['timeText']): readonly string[] {
-  const { atMs, what, podName, podId, usdPerHourMicros, because, failure } = decision;
-  const name = podName ?? podId ?? 'a pod';
-  const price = usdPerHourMicros === undefined ? '' : ` (${formatUsdPerHour(usdPerHourMicros)})`;
-  const verb = failure === undefined ? done[what] : tried[what];
-  const expected = expectedText(decision);
+function headLines(story: FleetStory): readonly string[] {
+  const { maxPods, maxUsdPerHourMicros, budget } = story;
+  if (maxPods === 0) {
+    return [...field('Now', "off. 'PodRelay: Start Pods Automatically…' switches it on.")];
+  }
+  const limit = `${upToText(maxPods)} at one time, together at most ${formatUsdPerHour(maxUsdPerHourMicros)}`;
   return [
-    `${timeText(atMs)}  ${name}${price} ${verb}`,
-    `  why: ${because}`,
-    ...(expected === undefined ? [] : [`  expected: ${expected}`]),
-    ...(failure === undefined ? [] : [`  but: ${failure}`]),
+    ...field('Now', nowText(story) ?? 'nothing waits for a pod'),
+    ...field('Limit', limit),
+    ...field('Budget', budget ?? 'none is set'),
   ];
 }
 
-function expectedText({ what, expected: { savedSeconds, micros } }: FleetDecision): string | undefined {
-  const saved = savedSeconds === undefined ? [] : [`the queue ends ${durationText(savedSeconds)} sooner`];
-  const cost =
-    micros === undefined
-      ? []
-      : [what === 'stop' ? `${formatUsd(-micros)} saved for each hour` : `about ${formatUsd(micros)}`];
-  const parts = [...saved, ...cost];
-  return parts.length === 0 ? undefined : parts.join(', ');
+function entry(decision: FleetDecision, { decisions, timeText }: FleetStory): readonly string[] {
+  const { atMs, what, podName, podId, usdPerHourMicros, failure } = decision;
+  const name = podName ?? podId ?? 'A new pod';
+  const price = usdPerHourMicros === undefined ? '' : ` at ${formatUsdPerHour(usdPerHourMicros)}`;
+  return [
+    `${timeText(atMs)}   ${name} ${failure === undefined ? done[what] : tried[what]}${price}`,
+    ...(what === 'stop' ? stopLines(decision, name) : launchLines(decision)),
+    ...ranLines(decision, decisions),
+    ...(failure === undefined ? [] : field('Failed', failure)),
+  ];
+}
+
+function launchLines({ because, expected: { savedSeconds, micros } }: FleetDecision): readonly string[] {
+  const { reason, choice } = splitReason(because);
+  // What it saves and costs has a line of its own.
+  const gpu = choice.replace(/ (?:saves [^$]*)?for about \$[\d.]+/, '');
+  const cost = micros === undefined ? [] : [`about ${formatUsd(micros)} with its start and its last wait`];
+  return [
+    ...field('Why', reason),
+    ...(gpu === '' ? [] : field('Choice', gpu)),
+    ...(savedSeconds === undefined ? [] : field('Saves', `${durationText(savedSeconds)} until all is done`)),
+    ...(cost.length === 0 ? [] : field('Costs', cost.join(''))),
+  ];
+}
+
+function stopLines({ because, expected: { micros } }: FleetDecision, name: string): readonly string[] {
+  const { reason, choice } = splitReason(because);
+  const why = [reason, choice.replace(/, and \$[\d.]+\/h is saved$/, '')].filter((part) => part !== '').join('; ');
+  return [
+    ...field('Why', why.replaceAll(`${name} `, 'it ').replace(/^it /, 'It ')),
+    ...(micros === undefined ? [] : field('Saves', `${formatUsd(-micros)} for each hour`)),
+  ];
+}
+
+/** What a stopped pod has cost since it was started, by the clock. */
+function ranLines(decision: FleetDecision, decisions: readonly FleetDecision[]): readonly string[] {
+  const ms = ranMs(decision, decisions);
+  if (ms === undefined) return [];
+  const { usdPerHourMicros } = decision;
+  const cost = usdPerHourMicros === undefined ? '' : `, about ${formatUsd(podTimeMicros(usdPerHourMicros, ms))}`;
+  return field('Ran', `${durationText(ms / 1_000)}${cost}`);
+}
+
+function field(name: string, text: string): readonly string[] {
+  return [`    ${name.padEnd(7)} ${text}`];
 }

@@ -4,10 +4,12 @@ import type { Event } from '../../core/kernel/event.ts';
 import { late } from '../../core/kernel/late.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
 import type { Log } from '../../core/kernel/ports.ts';
+import type { Settings } from '../../core/settings.ts';
 
 export interface TellFleetServices {
   readonly fleet: Fleet;
   readonly pods: PodService;
+  readonly settings: () => Settings;
   /** Settings, keys or addresses changed. */
   readonly onDidChangeSetup: Event<unknown>;
   readonly log: Log;

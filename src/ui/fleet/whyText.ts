@@ -1,8 +1,9 @@
 import type { FleetDecision } from '../../core/fleet/fleetDecision.ts';
+import { lowerFirst } from './fleetState.ts';
 
-const done = { start: 'started', create: 'created', stop: 'stopped' } as const;
+const done = { start: 'started', create: 'started', stop: 'stopped' } as const;
 
-/** 'started because …', for the details of a pod. */
+/** 'started by PodRelay: 40 jobs would take 12 min; …', for the details of a pod. */
 export function whyText({ what, because }: FleetDecision): string {
-  return `${done[what]} because: ${because}`;
+  return `${done[what]} by PodRelay: ${lowerFirst(because)}`;
 }

@@ -2,7 +2,9 @@ import path from 'node:path';
 import { commands, viewItem } from '../../contract.ts';
 import type { Observed } from '../../core/kernel/observed.ts';
 import type { QueueJob, QueueView } from '../../core/queue/queueView.ts';
+import type { FleetState } from '../fleet/fleetState.ts';
 import { ago } from './backendRows.ts';
+import { jobsFleetRows } from './jobsFleetRow.ts';
 import { costText, jobIcon, jobStateName, jobSummary, queueEnd } from './jobText.ts';
 import { dotted, plainMarkdown } from './row.ts';
 import type { Row } from './row.ts';
@@ -14,6 +16,8 @@ export interface JobScene {
   readonly lastSeen: { readonly view: QueueView; readonly at: number } | undefined;
   /** False on a machine where PodRelay has done nothing yet: there is nothing to load. */
   readonly hasRecords: boolean;
+  /** Pods that may come for jobs that wait; undefined = it is not told of. */
+  readonly fleet?: FleetState;
   readonly nowMs: number;
 }
 
@@ -48,7 +52,11 @@ export function jobRows(scene: JobScene): readonly Row[] {
     return [{ id: 'jobs:loading', label: 'Looking for jobs…', icon: { id: 'loading~spin' } }];
   }
   const shown = view.known ? view.value : lastSeen?.view;
-  return [...failureRows(scene), ...(shown === undefined ? [] : groupRows(shown, nowMs, !view.known))];
+  return [
+    ...failureRows(scene),
+    ...(view.known && scene.fleet !== undefined ? jobsFleetRows(view.value, scene.fleet) : []),
+    ...(shown === undefined ? [] : groupRows(shown, nowMs, !view.known)),
+  ];
 }
 
 function groupRows(view: QueueView, nowMs: number, isOld: boolean): readonly Row[] {

@@ -9,7 +9,7 @@ import type { Pod } from '../../core/runpod/pod.ts';
 import { whyText } from '../fleet/whyText.ts';
 import type { PodScene } from './podScene.ts';
 import { isRunningComfy, podStatusName, readPort, upMs, upText } from './podText.ts';
-import { dotted } from './row.ts';
+import { dotted, plainMarkdown } from './row.ts';
 import type { Row } from './row.ts';
 
 /** What RunPod does not tell. */
@@ -27,6 +27,7 @@ export function podDetails(pod: Pod, scene: PodScene): readonly Row[] {
   const up = upMs(pod, scene);
   return [
     row('status', 'Status', dotted(statusText(pod), pod.locked && 'locked'), 'pulse'),
+    ...whyRows(pod, scene),
     ...(running
       ? [
           row('load', 'GPU load', percent(gpuUtilizationPercent(pod)), 'dashboard'),
@@ -37,10 +38,10 @@ export function podDetails(pod: Pod, scene: PodScene): readonly Row[] {
     row('price', 'Price', priceText(pod), 'tag'),
     row('cost', 'Cost so far', spentText(scene.spent?.get(pod.id)), 'credit-card'),
     row('idle', 'Idle stop', idleText(pod), 'watch'),
-    ...whyTexts(pod, scene).map((text) => row('why', 'Why', text, 'question')),
     row('place', 'Data centre', placeText(pod), 'globe'),
     row('image', 'Image', pod.image === '' ? unknownText : pod.image, 'package'),
     row('disk', 'Disks', diskText(pod), 'database'),
+    ...accessRows(pod, pod.ports.includes(`${comfyPort}/http`)),
     ...pod.ports.map((port) => portRow(pod, port, scene)),
     ...jobsText(pod, scene).map((text) => row('jobs', 'Jobs', text, 'star-full')),
     row('id', 'Pod id', pod.id, 'symbol-key'),
@@ -53,9 +54,41 @@ function jobsText(pod: Pod, { configured, useAll }: PodScene): readonly string[]
   return useAll && isOurs(pod) && isRunningComfy(pod) ? ['run here too, while it runs'] : [];
 }
 
-function whyTexts({ id }: Pod, { decisionOn }: PodScene): readonly string[] {
+/** Longer than the view is wide: all of it is in the tooltip, and a click leads to the others. */
+function whyRows({ id }: Pod, { decisionOn }: PodScene): readonly Row[] {
   const decision = decisionOn?.(id);
-  return decision === undefined ? [] : [whyText(decision)];
+  if (decision === undefined) return [];
+  const text = whyText(decision);
+  return [
+    {
+      id: `pod:${id}:why`,
+      label: 'Why',
+      description: text,
+      icon: { id: 'question' },
+      tooltip: `${plainMarkdown(text)}
+
+Click for every start and stop with its reason.`,
+      command: { id: commands.showFleet, title: 'Show Fleet Decisions' },
+    },
+  ];
+}
+
+/** Whom the pod's address lets in. RunPod's proxy asks nobody. */
+function accessRows(pod: Pod, isShown: boolean): readonly Row[] {
+  if (!isShown) return [];
+  const isPrivate = pod.tokenSha256 !== undefined;
+  const text = isPrivate ? 'private: its ComfyUI opens with its token only' : 'open to everyone who knows its address';
+  return [
+    {
+      id: `pod:${pod.id}:access`,
+      label: 'Access',
+      description: text,
+      icon: isPrivate ? { id: 'lock' } : { id: 'unlock', color: 'list.warningForeground' },
+      tooltip: isPrivate
+        ? 'PodRelay keeps the token on this computer and shows it for you\. Others get the answer 401\.'
+        : "RunPod's addresses are public and ask for no password\. Pods that PodRelay deploys now are private\.",
+    },
+  ];
 }
 
 function statusText(pod: Pod): string {

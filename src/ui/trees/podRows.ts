@@ -6,15 +6,21 @@ import type { Pod } from '../../core/runpod/pod.ts';
 import { ago } from './backendRows.ts';
 import { shortGpuName } from './gpuText.ts';
 import { podDetails } from './podDetails.ts';
+import { podFleetRow } from './podFleetRow.ts';
 import type { PodScene } from './podScene.ts';
 import { isRunningComfy, podIcon, podStatusName, statusOrder, statusRank, upMs, upText } from './podText.ts';
 import { dotted, plainMarkdown } from './row.ts';
 import type { Row } from './row.ts';
 
 /** 'noKey' and 'none' leave the tree empty, so that a welcome text shows the ways in. */
-export function podsState({ hasKey, pods }: Pick<PodScene, 'hasKey' | 'pods'>): 'noKey' | 'none' | 'listed' {
+export function podsState({
+  hasKey,
+  pods,
+  fleet,
+}: Pick<PodScene, 'hasKey' | 'pods' | 'fleet'>): 'noKey' | 'none' | 'listed' {
   if (!hasKey) return 'noKey';
-  return pods.known && pods.value.length === 0 ? 'none' : 'listed';
+  const mayCome = fleet !== undefined && fleet.maxPods > 0;
+  return pods.known && pods.value.length === 0 && !mayCome ? 'none' : 'listed';
 }
 
 /** What the view's head says beside its name: the filter and the grouping. */
@@ -46,7 +52,14 @@ export function podRows(scene: PodScene): readonly Row[] {
   const shown = filter.length === 0 ? seen : seen.filter((pod) => filter.includes(pod.status));
   const sorted = [...shown].sort((a, b) => rank(a, scene) - rank(b, scene));
   const hidden = seen.filter((pod) => !shown.includes(pod));
-  return [...failureRows(scene), ...grouped(sorted, scene), ...hiddenRows(shown.length, hidden)];
+  return [
+    ...failureRows(scene),
+    ...(scene.fleet === undefined
+      ? []
+      : [podFleetRow(scene.fleet, seen.filter((pod) => isOurs(pod) && isBilled(pod)).length)]),
+    ...grouped(sorted, scene),
+    ...hiddenRows(shown.length, hidden),
+  ];
 }
 
 /** By status; within it the pod that runs jobs, then ours, then the rest. */

@@ -2,6 +2,7 @@ import type { Spend } from '../../core/cost/ledger.ts';
 import type { FleetDecision } from '../../core/fleet/fleetDecision.ts';
 import type { Observed } from '../../core/kernel/observed.ts';
 import type { Pod, PodStatus } from '../../core/runpod/pod.ts';
+import type { FleetState } from '../fleet/fleetState.ts';
 
 export type PodGrouping = 'none' | 'status' | 'gpu';
 
@@ -20,6 +21,8 @@ export interface PodScene {
   readonly filter: readonly PodStatus[];
   /** What automation did with a pod last; undefined = nothing that is known. */
   readonly decisionOn?: (podId: string) => FleetDecision | undefined;
+  /** Pods that come by themselves; undefined = it is not told of. */
+  readonly fleet?: FleetState;
   readonly groupBy: PodGrouping;
   /** Where a pod's HTTP port is reached. */
   readonly address: (podId: string, port: number) => string;

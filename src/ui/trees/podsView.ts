@@ -1,3 +1,4 @@
+import * as vscode from 'vscode';
 import { contextKeys, views } from '../../contract.ts';
 import type { Fleet } from '../../core/fleet/fleet.ts';
 import type { PodService } from '../../core/fleet/podService.ts';
@@ -6,6 +7,7 @@ import type { Lifetime } from '../../core/kernel/lifetime.ts';
 import type { Clock, Log } from '../../core/kernel/ports.ts';
 import type { EndpointService } from '../../core/serverless/endpointService.ts';
 import type { Settings } from '../../core/settings.ts';
+import { fleetState } from '../fleet/fleetState.ts';
 import type { Spending } from '../moneySnapshot.ts';
 import { setContext } from '../setContext.ts';
 import type { endpointRows } from './endpointRows.ts';
@@ -18,7 +20,7 @@ import { registerTree } from './treeAdapter.ts';
 
 export interface PodsViewServices {
   readonly pods: PodService;
-  readonly fleet: Pick<Fleet, 'lastOf'>;
+  readonly fleet: Pick<Fleet, 'lastOf' | 'next' | 'onDidPlan' | 'onDidDecide'>;
   readonly endpoints: EndpointService;
   readonly ledger: Spending | undefined;
   readonly layout: PodLayout;
@@ -67,6 +69,8 @@ export function registerPodsView(services: PodsViewServices, life: Lifetime): vo
     services.onDidChangeSetup,
     services.onDidChangeKeys,
     services.onDidChooseForJobs,
+    services.fleet.onDidPlan,
+    services.fleet.onDidDecide,
     endpoints.onDidChange,
     ...(ledger === undefined ? [] : [ledger.onDidChange]),
   ];
@@ -104,6 +108,7 @@ function podScene({ pods, fleet, ledger, layout, hasRunpodKey, podId, settings, 
     filter: layout.filter,
     groupBy: layout.groupBy,
     decisionOn: (id) => fleet.lastOf(id),
+    fleet: fleetState(fleet, settings(), vscode.workspace.isTrusted, hasRunpodKey()),
     address: (id, port) => pods.address(id, port),
     nowMs: clock.now(),
   };
