@@ -84,7 +84,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
         time,
         seed: seed + podComfies.size + 1,
         gpu: { name: pod.gpu.id, vramBytes: pod.gpu.memoryGb * gib, speed },
-        ...options.podShelf,
+        ...(pod.models === undefined ? options.podShelf : { ...options.podShelf, models: pod.models }),
       });
       podComfies.set(pod.id, comfy);
       const queueLength = (): number => {

@@ -163,20 +163,32 @@ describe('an endpoint of RunPod Serverless as a backend', function () {
       assert.equal(posts('runJob'), before);
     });
 
-    it('that is local only, names no checkpoint, or saves what the worker drops is refused unasked', async () => {
+    it('that is local only or saves what the worker drops is refused unasked', async () => {
       const backend = backendOf(world.endpoint());
       const asked = world.sim.runpod.requests.length;
       const refusals = (job: JobRequest): Promise<readonly string[]> => backend.refusals(job, world.signal);
       assert.match((await refusals(jobOf(plain(), { localOnly: true })))[0]!, /local only/);
-      const open = painting();
-      open['1']!.inputs['ckpt_name'] = '';
-      assert.match((await refusals(jobOf(open)))[0]!, /names no checkpoint/);
       const video = { '1': { class_type: 'VHS_VideoCombine', inputs: {} } };
       assert.match((await refusals(jobOf(video, { media: 'video' })))[0]!, /VHS_VideoCombine/);
-      await fault(backend.run(jobOf(open), listener(), world.signal), 'mismatch', /names no checkpoint/);
       assert.equal(world.sim.runpod.requests.length, asked);
-      const named = backendOf(world.endpoint(), { checkpoint: () => 'v1-5-pruned-emaonly-fp16.safetensors' });
-      assert.deepEqual(await named.refusals(jobOf(open), world.signal), []);
+    });
+
+    it("that names no checkpoint gets the one inside the endpoint's image, or is refused before it is sent", async () => {
+      const open = painting();
+      open['1']!.inputs['ckpt_name'] = '';
+      const made = await backendOf(world.endpoint()).run(jobOf(open), listener(), world.signal);
+      assert.equal(made.files.length, 1);
+      assert.equal(made.workflow?.['1']?.inputs['ckpt_name'], 'sd_xl_base_1.0.safetensors');
+      const sent = posts('runJob');
+      const foreign = backendOf(world.endpoint({ image: 'somebody/comfy:1' }));
+      assert.match((await foreign.refusals(jobOf(open), world.signal))[0]!, /podrelay\.workflow\.checkpoint/);
+      await fault(foreign.run(jobOf(open), listener(), world.signal), 'mismatch', /names no checkpoint/);
+      const other = backendOf(world.endpoint(), { checkpoint: () => 'mine.safetensors' });
+      assert.match((await other.refusals(jobOf(open), world.signal))[0]!, /only sd_xl_base_1\.0\.safetensors/);
+      assert.equal(posts('runJob'), sent);
+      const named = backendOf(world.endpoint({ image: 'somebody/comfy:1' }), {
+        checkpoint: () => 'v1-5-pruned-emaonly-fp16.safetensors',
+      });
       assert.equal((await named.run(jobOf(open), listener(), world.signal)).files.length, 1);
     });
 

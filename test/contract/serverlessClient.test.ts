@@ -71,6 +71,7 @@ describe('client of RunPod Serverless', function () {
           idleSeconds: 5,
           timeoutMs: 600_000,
           flashboot: true,
+          hasVolume: false,
           createdAtMs: 0,
         },
       );

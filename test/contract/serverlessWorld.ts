@@ -83,12 +83,12 @@ export function plain(color = 0x3366cc, prefix = 'test'): Graph {
   };
 }
 
-/** A sampler graph that names its checkpoint: a serverless worker has nobody to choose one. */
+/** A sampler graph that names its checkpoint, which is in the image of the simulator's endpoints. */
 export function painting(seed = 5, steps = 4): Graph {
   return {
     '1': {
       class_type: 'CheckpointLoaderSimple',
-      inputs: { ckpt_name: 'v1-5-pruned-emaonly-fp16.safetensors' },
+      inputs: { ckpt_name: 'sd_xl_base_1.0.safetensors' },
     },
     '2': { class_type: 'CLIPTextEncode', inputs: { text: 'a lighthouse at dawn', clip: ['1', 1] } },
     '3': { class_type: 'EmptyLatentImage', inputs: { width: 128, height: 128, batch_size: 1 } },

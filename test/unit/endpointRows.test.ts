@@ -27,6 +27,7 @@ const endpoint: Endpoint = {
   idleSeconds: 10,
   timeoutMs: 600_000,
   flashboot: true,
+  hasVolume: false,
   createdAtMs: nowMs - 1_000,
 };
 

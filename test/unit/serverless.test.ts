@@ -4,7 +4,8 @@ import { Fault } from '../../src/core/kernel/fault.ts';
 import { toEndpoint } from '../../src/core/serverless/endpoint.ts';
 import { defaultTimings, pollWaitMs } from '../../src/core/serverless/followJob.ts';
 import { jobCost } from '../../src/core/serverless/jobCost.ts';
-import { nameCheckpoint, oversize, workerRefusals } from '../../src/core/serverless/jobInput.ts';
+import { oversize, workerRefusals } from '../../src/core/serverless/jobInput.ts';
+import { nameCheckpoint, openCheckpoint } from '../../src/core/serverless/openCheckpoint.ts';
 import { decoded } from '../../src/core/serverless/openFile.ts';
 import { defaultPatience, isOverdue, judgeQueue, watchQueue } from '../../src/core/serverless/queueVerdict.ts';
 import type { QueueVerdict } from '../../src/core/serverless/queueVerdict.ts';
@@ -21,6 +22,11 @@ const ended = (change: Partial<RemoteJob>): RemoteJob => ({
   ...{ id: 'j', status: 'completed', delayMs: 1_000, executionMs: 2_000, workerId: 'w' },
   ...{ output: undefined, error: undefined },
   ...change,
+});
+
+const endpoint = toEndpoint({
+  ...{ id: 'e', name: 'e', type: 'QUEUE', workers: { min: 0, max: 1 } },
+  gpu: { pools: ['A', 'B'], excludedTypes: ['b2'], count: 2 },
 });
 
 describe('serverless: the poll schedule', () => {
@@ -65,10 +71,6 @@ describe('serverless: why a job waits', () => {
 });
 
 describe('serverless: what a job cost', () => {
-  const endpoint = toEndpoint({
-    ...{ id: 'e', name: 'e', type: 'QUEUE', workers: { min: 0, max: 1 } },
-    gpu: { pools: ['A', 'B'], excludedTypes: ['b2'], count: 2 },
-  });
   const price = (gpuId: string, pool: string, usdPerHourMicros: number) => ({
     gpuId,
     name: gpuId,
@@ -141,17 +143,33 @@ describe('serverless: what is sent', () => {
 
   it('a workflow is refused when nothing of it would come back, and not when something would', () => {
     const node = (type: string) => ({ class_type: type, inputs: {} });
-    assert.equal(workerRefusals({ '1': node('VHS_VideoCombine') }, undefined).length, 1);
+    assert.equal(workerRefusals({ '1': node('VHS_VideoCombine') }).length, 1);
     for (const saver of ['SaveImage', 'SaveAnimatedWEBP', 'SaveVideo', 'Image Save']) {
-      assert.deepEqual(workerRefusals({ '1': node('VHS_VideoCombine'), '2': node(saver) }, undefined), [], saver);
+      assert.deepEqual(workerRefusals({ '1': node('VHS_VideoCombine'), '2': node(saver) }), [], saver);
     }
-    assert.deepEqual(workerRefusals({ '1': node('MyOwnSaver') }, undefined), [], 'unknown is not refused');
+    assert.deepEqual(workerRefusals({ '1': node('MyOwnSaver') }), [], 'unknown is not refused');
   });
 
-  it('an open checkpoint is named or refused; a named one stays', () => {
+  it('an open checkpoint is the wanted one, else the one inside the image; or the next step is told', () => {
     const loader = (name: string) => ({ '1': { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: name } } });
     assert.deepEqual(nameCheckpoint(loader('a'), 'b'), loader('a'));
     assert.deepEqual(nameCheckpoint(loader(''), 'b'), loader('b'));
-    assert.throws(() => nameCheckpoint(loader(''), undefined), /names no checkpoint/);
+    const choose = (image: string, wanted?: string, hasVolume = false) =>
+      openCheckpoint(wanted, { ...endpoint, image, hasVolume });
+    const why = (chosen: ReturnType<typeof choose>): string => ('why' in chosen ? chosen.why : '');
+    const stock = 'runpod/worker-comfyui:5.8.5-';
+    assert.deepEqual(choose(`${stock}sdxl`), { name: 'sd_xl_base_1.0.safetensors' });
+    assert.deepEqual(choose(`${stock}sd3`), { name: 'sd3_medium_incl_clips_t5xxlfp8.safetensors' });
+    assert.deepEqual(choose('docker.io/runpod/worker-comfyui:latest-flux1-dev-fp8'), {
+      name: 'flux1-dev-fp8.safetensors',
+    });
+    assert.match(why(choose(`${stock}flux1-dev`)), /has none inside: name one .*podrelay\.workflow\.checkpoint/);
+    assert.match(why(choose(`${stock}base-cuda12.8.1`)), /has none inside/);
+    assert.match(why(choose('somebody/worker-comfyui:5.8.5-sdxl')), /cannot be asked/);
+    assert.match(why(choose(`${stock}sdxl`, undefined, true)), /cannot be asked/);
+    assert.match(why(choose(`${stock}sdxl`, 'mine.safetensors')), /has only sd_xl_base_1\.0\.safetensors, not 'mine/);
+    assert.deepEqual(choose(`${stock}sdxl`, 'mine.safetensors', true), { name: 'mine.safetensors' });
+    assert.deepEqual(choose('my/image:1', 'mine.safetensors'), { name: 'mine.safetensors' });
+    assert.match(why(openCheckpoint(undefined, undefined)), /cannot be asked/);
   });
 });

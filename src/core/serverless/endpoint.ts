@@ -20,6 +20,8 @@ export interface Endpoint {
   /** Of one job; undefined = RunPod's own limit. */
   readonly timeoutMs: number | undefined;
   readonly flashboot: boolean;
+  /** A network volume, where more models may lie. */
+  readonly hasVolume: boolean;
   /** ms since the epoch */
   readonly createdAtMs: number | undefined;
 }
@@ -39,6 +41,7 @@ export function toEndpoint(reply: EndpointReply): Endpoint {
     idleSeconds: reply.workers.idleTimeout ?? undefined,
     timeoutMs: reply.timeout === 0 ? undefined : (reply.timeout ?? undefined),
     flashboot: reply.flashboot !== undefined && reply.flashboot !== null && reply.flashboot !== 'OFF',
+    hasVolume: (reply.networkVolumes ?? []).length > 0,
     createdAtMs: Number.isNaN(created) ? undefined : created,
   };
 }

@@ -1,6 +1,5 @@
 import { uploadInputs } from '../inputs/uploadInputs.ts';
 import type { Workflow } from '../comfy/workflow.ts';
-import { Fault } from '../kernel/fault.ts';
 
 /** RunPod's pages say 10 MB for `/run`; whether these are decimal is not told, so the smaller reading holds. */
 export const largestRunBytes = 10_000_000;
@@ -68,22 +67,12 @@ export function oversize({ bytes, fileBytes }: JobInput): string | undefined {
   return `${what} makes a request of ${megabytes(bytes)} MB, and RunPod takes ${megabytes(largestRunBytes)} MB at most`;
 }
 
-/** Loaders whose checkpoint was left open: an endpoint cannot be asked for the models that it has. */
-function openCheckpoints(workflow: Workflow): readonly string[] {
-  return Object.entries(workflow).flatMap(([id, { class_type: type, inputs }]) =>
-    type === 'CheckpointLoaderSimple' && inputs.ckpt_name === '' ? [id] : [],
-  );
-}
-
 /** Why the workflow cannot run on worker-comfyui, as sentences. Pure. */
-export function workerRefusals(workflow: Workflow, checkpoint: string | undefined): readonly string[] {
+export function workerRefusals(workflow: Workflow): readonly string[] {
   const classes = Object.values(workflow).map(({ class_type: type }) => type);
   const returned = classes.some((type) => returnedSavers.test(type));
   const dropped = [...new Set(classes.filter((type) => droppedSavers.test(type)))];
   return [
-    ...(openCheckpoints(workflow).length > 0 && checkpoint === undefined
-      ? ['the workflow names no checkpoint, and a serverless endpoint cannot be asked for those that it has']
-      : []),
     ...(dropped.length > 0 && !returned
       ? [`worker-comfyui returns nothing that ${dropped.join(' or ')} saves, only what nodes report as images`]
       : []),
@@ -93,18 +82,3 @@ export function workerRefusals(workflow: Workflow, checkpoint: string | undefine
 /** Their files are reported under other names than `images`, which the worker leaves behind (worker-comfyui issue 232). */
 const droppedSavers = /^(VHS_VideoCombine|SaveAudio\w*|PreviewAudio)$/;
 const returnedSavers = /^Save(?!Audio)\w*Image|^SaveImage|^SaveAnimated|^SaveWEBM$|^SaveVideo$|Image\s?Save/i;
-
-/** Gives loaders without a checkpoint the wanted one. @throws Fault 'mismatch' when there is none to give */
-export function nameCheckpoint(workflow: Workflow, checkpoint: string | undefined): Workflow {
-  const open = openCheckpoints(workflow);
-  if (open.length === 0) return workflow;
-  if (checkpoint === undefined) {
-    const nextStep = "Set 'podrelay.workflow.checkpoint' to a checkpoint of the endpoint's image.";
-    throw new Fault('mismatch', 'The workflow names no checkpoint', { delivered: 'no', nextStep });
-  }
-  return Object.fromEntries(
-    Object.entries(workflow).map(([id, node]) =>
-      open.includes(id) ? [id, { ...node, inputs: { ...node.inputs, ckpt_name: checkpoint } }] : [id, node],
-    ),
-  );
-}

@@ -15,8 +15,9 @@ import { createJobClient } from './jobClient.ts';
 import type { JobClient } from './jobClient.ts';
 import { jobCost } from './jobCost.ts';
 import type { CostFacts } from './jobCost.ts';
-import { buildJobInput, nameCheckpoint, oversize, workerRefusals } from './jobInput.ts';
+import { buildJobInput, oversize, workerRefusals } from './jobInput.ts';
 import type { JobInput } from './jobInput.ts';
+import { nameCheckpoint, openCheckpoint, openLoaders } from './openCheckpoint.ts';
 import { toRemoteFile } from './openFile.ts';
 import { defaultPatience } from './queueVerdict.ts';
 import type { QueuePatience } from './queueVerdict.ts';
@@ -125,11 +126,16 @@ export class ServerlessWorker {
 
   async refusals(job: JobRequest, signal: AbortSignal): Promise<readonly string[]> {
     if (job.localOnly) return ["it is marked 'local only' and never leaves this machine"];
-    const checkpoint = this.#options.checkpoint();
-    const reasons = workerRefusals(job.workflow, checkpoint);
+    const reasons = [...workerRefusals(job.workflow), ...(await this.#checkpointRefusals(job, signal))];
     if (reasons.length > 0) return reasons;
     const tooLarge = oversize(await this.#input(job, usualExecutionMs, signal));
     return tooLarge === undefined ? [] : [tooLarge];
+  }
+
+  async #checkpointRefusals({ workflow }: JobRequest, signal: AbortSignal): Promise<readonly string[]> {
+    if (openLoaders(workflow).length === 0) return [];
+    const chosen = openCheckpoint(this.#options.checkpoint(), this.endpoint ?? (await this.#facts.look(signal)));
+    return 'why' in chosen ? [chosen.why] : [];
   }
 
   quote({ media }: JobRequest): Quote {
@@ -219,7 +225,8 @@ export class ServerlessWorker {
   #input(job: JobRequest, executionTimeoutMs: number, signal: AbortSignal): Promise<JobInput> {
     const waitMs = Math.max(...Object.values<number>({ ...this.#patience }));
     const policy = { executionTimeoutMs, ttlMs: waitMs + executionTimeoutMs + retentionMs };
-    const workflow = nameCheckpoint(job.workflow, this.#options.checkpoint());
+    const chosen = openCheckpoint(this.#options.checkpoint(), this.endpoint);
+    const workflow = 'name' in chosen ? nameCheckpoint(job.workflow, chosen.name) : job.workflow;
     return buildJobInput(workflow, job.inputFolder, policy, signal);
   }
 

@@ -29,7 +29,13 @@ export interface PodGpu {
   readonly memoryGb: number;
 }
 
-export type CreatePodServer = (pod: { id: string; gpu: PodGpu; env: Record<string, string> }) => Mounted;
+export type CreatePodServer = (pod: {
+  id: string;
+  gpu: PodGpu;
+  env: Record<string, string>;
+  /** Folder → files inside the image; absent = as the simulator was told. */
+  models?: Record<string, string[]>;
+}) => Mounted;
 
 export interface CreateOptions {
   readonly id?: string;

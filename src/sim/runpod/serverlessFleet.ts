@@ -116,7 +116,7 @@ export function createFleet(deps: {
     const { endpoint, place } = worker;
     const { id = '', name = '', memoryGb = 0 } = place?.gpu ?? {};
     const env = { ...endpoint.spec.env, RUNPOD_POD_ID: worker.id, RUNPOD_ENDPOINT_ID: endpoint.id };
-    const service = deps.createServer({ id: worker.id, gpu: { id, name, memoryGb }, env });
+    const service = deps.createServer({ id: worker.id, gpu: { id, name, memoryGb }, env, ...modelsIn(worker.image) });
     const listener = await listen(service);
     if (worker.state === 'GONE' || disposed) return void listener.dispose();
     worker.endComfy.add(() => void listener.dispose());
@@ -176,6 +176,20 @@ export function createFleet(deps: {
       disposed = true;
     },
   };
+}
+
+/** What RunPod's own images of worker-comfyui bring along (its Dockerfile), by the variant in the tag. */
+const shelves: Readonly<Record<string, string>> = {
+  sdxl: 'sd_xl_base_1.0.safetensors',
+  sd3: 'sd3_medium_incl_clips_t5xxlfp8.safetensors',
+  'flux1-dev-fp8': 'flux1-dev-fp8.safetensors',
+};
+
+function modelsIn(image: string): { models?: Record<string, string[]> } {
+  const tag = /^runpod\/worker-comfyui:[^-]+-(.+)$/.exec(image)?.[1];
+  if (tag === undefined) return {};
+  const checkpoint = shelves[tag];
+  return { models: { checkpoints: checkpoint === undefined ? [] : [checkpoint] } };
 }
 
 /** How many workers the endpoint's scaler asks for, before its limits. Low-priority jobs ask for none. */
