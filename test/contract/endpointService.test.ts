@@ -152,6 +152,15 @@ describe('endpoint service', function () {
     assert.deepEqual([again.minWorkers, again.maxWorkers], [0, 3]);
   });
 
+  it('keeps workers up when it is told to, and the maximum gives way', async () => {
+    const id = world.endpoint({ workers: { min: 0, max: 2, idleTimeout: 5 } });
+    const kept = await service.setMinWorkers(id, 1, world.signal);
+    assert.deepEqual([kept.minWorkers, kept.maxWorkers], [1, 2]);
+    const more = await service.setMinWorkers(id, 3, world.signal);
+    assert.deepEqual([more.minWorkers, more.maxWorkers], [3, 3]);
+    assert.equal((await service.setMinWorkers(id, 0, world.signal)).minWorkers, 0);
+  });
+
   it('takes a change whose answer was lost for done only when it is', async () => {
     const id = world.endpoint({ workers: { min: 0, max: 2 } });
     const lose = (effect: 'before' | 'after'): void =>

@@ -113,6 +113,27 @@ describe('client of RunPod Serverless', function () {
       assert.ok(!prices.some(({ gpuId }) => gpuId === 'NVIDIA GeForce RTX 5090'), 'no price, no entry');
     });
 
+    it("tell a worker's log, over a cut, until the worker is gone", async () => {
+      const id = world.endpoint({ workers: { min: 0, max: 1, idleTimeout: 600 } });
+      const { id: jobId } = await world.jobs.run(id, body(), world.signal);
+      await until(id, jobId);
+      const [worker] = await world.endpoints.workers(id, world.signal);
+      breakIt({ kind: 'cutLog', afterLines: 3, how: 'midFrame' }, 'getWorkerLogs');
+      const lines: string[] = [];
+      for await (const line of world.endpoints.workerLogs(id, worker!.id, { tail: 100 }, world.signal)) {
+        lines.push(`${line.source}: ${line.text}`);
+      }
+      assert.match(lines[0]!, /^system: pulling image runpod\/worker-comfyui/);
+      assert.equal(lines.filter((line) => /Starting RunPod Handler/.test(line)).length, 1, lines.join('\n'));
+      assert.ok(
+        lines.some((line) => line.includes(jobId) && line.includes('Finished.')),
+        lines.join('\n'),
+      );
+      assert.ok(posts('getWorkerLogs') >= 2);
+      const unknownWorker = world.endpoints.workerLogs(id, 'nobody', {}, world.signal)[Symbol.asyncIterator]();
+      await fault(unknownWorker.next(), 'rejected', /worker not found/i);
+    });
+
     it('reads a timeout of 0 as none', async () => {
       const { timeout: _none, ...rest } = request;
       world.sim.runpod.serverless.configure({ timeoutReads: 'zero' });

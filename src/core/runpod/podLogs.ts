@@ -34,12 +34,13 @@ export interface PodLogOptions {
 const fruitlessLimit = 6;
 
 /**
- * The pod's log, past lines first, then as they come. It resumes after a cut where it was, and ends by itself when the
- * pod is gone. Lines may hold secrets (a root password, for one): do not store them. Throws a Fault when RunPod refuses.
+ * The log of a pod or a serverless worker, past lines first, then as they come. It resumes after a cut where it was, and
+ * ends by itself when the machine is gone. Lines may hold secrets (a root password, for one): do not store them. Throws a
+ * Fault when RunPod refuses. `path`: 'pods/<id>/logs'.
  */
-export async function* streamPodLogs(
+export async function* streamLogs(
   options: PodLogOptions,
-  podId: string,
+  path: string,
   query: PodLogQuery,
   signal: AbortSignal,
 ): AsyncGenerator<PodLogLine, void, undefined> {
@@ -50,7 +51,7 @@ export async function* streamPodLogs(
     let connected = false;
     let fault: Fault | undefined;
     try {
-      for await (const event of connect(options, podId, query, last?.id ?? '', () => (connected = true), signal)) {
+      for await (const event of connect(options, path, query, last?.id ?? '', () => (connected = true), signal)) {
         if (repeats(event, resuming, last)) continue;
         fruitless = 0;
         last = event;
@@ -81,7 +82,7 @@ function repeats(event: SseEvent, resuming: SseEvent | undefined, last: SseEvent
 
 async function* connect(
   { http, silenceMs }: PodLogOptions,
-  podId: string,
+  path: string,
   query: PodLogQuery,
   lastEventId: string,
   onConnected: () => void,
@@ -89,7 +90,7 @@ async function* connect(
 ): AsyncGenerator<SseEvent, void, undefined> {
   const reply = await http.stream(
     {
-      path: `pods/${encodeURIComponent(podId)}/logs`,
+      path,
       query: { source: query.source, tail: lastEventId === '' ? query.tail : undefined },
       headers: { accept: 'text/event-stream', ...(lastEventId === '' ? {} : { 'last-event-id': lastEventId }) },
       bodyTimeoutMs: silenceMs,
@@ -99,7 +100,7 @@ async function* connect(
   const type = reply.headers['content-type'] ?? '';
   if (!type.startsWith('text/event-stream')) {
     reply.discard();
-    throw new Fault('protocol', `The pod's log came as '${type}' instead of an event stream`, { status: reply.status });
+    throw new Fault('protocol', `The log came as '${type}' instead of an event stream`, { status: reply.status });
   }
   onConnected();
   const parser = createSseParser();

@@ -8,7 +8,7 @@ import { toGpuType } from './gpuType.ts';
 import type { Cloud, GpuType } from './gpuType.ts';
 import { toPod } from './pod.ts';
 import type { Pod, PodAction } from './pod.ts';
-import { streamPodLogs } from './podLogs.ts';
+import { streamLogs } from './podLogs.ts';
 import type { PodLogLine, PodLogQuery } from './podLogs.ts';
 import { billingReply, gpuListReply, podActionReply, podBillingReply, podListReply, podReply } from './wire.ts';
 import * as z from 'zod/mini';
@@ -153,9 +153,9 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
       await http.send({ method: 'DELETE', path: podPath(podId), reply: z.unknown(), repeatable: true }, signal);
     },
     streamLogs: (podId, query, signal) =>
-      streamPodLogs(
+      streamLogs(
         { http, clock: options.clock, random: options.random, silenceMs: options.logSilenceMs ?? 75_000 },
-        podId,
+        `pods/${encodeURIComponent(podId)}/logs`,
         query,
         signal,
       ),

@@ -89,15 +89,21 @@ async function findByName(
   }
 }
 
+/** The other limit gives way. */
+export type WorkersWish = { readonly min: number } | { readonly max: number };
+
 /** Sent once: after a lost answer the endpoint is read. */
-export async function changeMaxWorkers(
+export async function changeWorkers(
   client: EndpointClient,
   endpointId: string,
-  max: number,
+  wish: WorkersWish,
   signal: AbortSignal,
 ): Promise<Endpoint> {
-  const before = await client.get(endpointId, signal);
-  const workers = before.minWorkers > max ? { min: max, max } : { max };
+  const { minWorkers, maxWorkers } = await client.get(endpointId, signal);
+  const workers =
+    'max' in wish
+      ? { max: wish.max, ...(minWorkers > wish.max ? { min: wish.max } : {}) }
+      : { min: wish.min, ...(maxWorkers < wish.min ? { max: wish.min } : {}) };
   try {
     return await client.update(endpointId, { workers }, signal);
   } catch (error) {
@@ -105,7 +111,7 @@ export async function changeMaxWorkers(
     const fault = toFault(error);
     if (fault.facts.delivered === 'no' || isRefusal(fault)) throw fault;
     const now = await client.get(endpointId, signal).catch(() => undefined);
-    if (now?.maxWorkers === max) return now;
+    if (now !== undefined && ('max' in wish ? now.maxWorkers === wish.max : now.minWorkers === wish.min)) return now;
     throw fault;
   }
 }

@@ -3,6 +3,8 @@ import { createHttpClient } from '../http/httpClient.ts';
 import type { HttpClientOptions } from '../http/httpClient.ts';
 import { Fault } from '../kernel/fault.ts';
 import { classifyRunpod } from '../runpod/classify.ts';
+import { streamLogs } from '../runpod/podLogs.ts';
+import type { PodLogLine, PodLogQuery } from '../runpod/podLogs.ts';
 import { toEndpoint } from './endpoint.ts';
 import type { Endpoint, GpuPrice } from './endpoint.ts';
 import { endpointListReply, endpointReply, serverlessPriceReply, workerListReply } from './wire.ts';
@@ -69,6 +71,8 @@ export interface EndpointClient {
   delete(endpointId: string, signal: AbortSignal): Promise<void>;
   /** Those that there are now: workers that scaled down are not listed. */
   workers(endpointId: string, signal: AbortSignal): Promise<readonly Worker[]>;
+  /** A worker's log, until the worker is gone: see `streamLogs` of runpod/podLogs.ts. */
+  workerLogs(endpointId: string, workerId: string, query: PodLogQuery, signal: AbortSignal): AsyncIterable<PodLogLine>;
   /** List prices of the GPU types that serverless workers can have, without an account's own discounts. */
   prices(signal: AbortSignal): Promise<readonly GpuPrice[]>;
 }
@@ -82,6 +86,8 @@ export interface EndpointClientOptions extends Pick<
   readonly retries?: number;
   readonly timeoutMs?: number;
   readonly pageSize?: number;
+  /** Longest silence of a log stream. */
+  readonly logSilenceMs?: number;
 }
 
 /** A server whose cursor leads nowhere must not hold us. */
@@ -171,6 +177,13 @@ export function createEndpointClient(options: EndpointClientOptions): EndpointCl
         uptimeSeconds: uptimeSeconds ?? undefined,
       }));
     },
+    workerLogs: (endpointId, workerId, query, signal) =>
+      streamLogs(
+        { http, clock: options.clock, random: options.random, silenceMs: options.logSilenceMs ?? 75_000 },
+        `${pathOf(endpointId)}/workers/${encodeURIComponent(workerId)}/logs`,
+        query,
+        signal,
+      ),
     async prices(signal) {
       const reply = await http.send(
         { method: 'GET', path: 'catalog/gpus', reply: serverlessPriceReply, repeatable: true },

@@ -7,12 +7,12 @@ import { known, unknown } from '../kernel/observed.ts';
 import type { Observed } from '../kernel/observed.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import { untilAborted } from '../kernel/untilAborted.ts';
-import type { EndpointWish } from './createEndpoint.ts';
+import type { EndpointWish, WorkersWish } from './createEndpoint.ts';
 import type { Endpoint, GpuPrice } from './endpoint.ts';
 import type { EndpointClient, Worker } from './endpointClient.ts';
 import type { EndpointHealth, JobClient } from './jobClient.ts';
 
-const { createEndpoint, changeMaxWorkers } = late(() => import('./createEndpoint.ts'));
+const { createEndpoint, changeWorkers } = late(() => import('./createEndpoint.ts'));
 
 /** An endpoint with what its workers and its queue say. */
 export interface EndpointStatus {
@@ -105,6 +105,11 @@ export class EndpointService implements Disposable {
     return status;
   }
 
+  /** A worker's log, past lines first, until the worker is gone. */
+  workerLogs(...args: Parameters<EndpointClient['workerLogs']>): ReturnType<EndpointClient['workerLogs']> {
+    return this.#options.endpoints.workerLogs(...args);
+  }
+
   /** Creates an endpoint that costs nothing before its first job. A lost answer is answered by looking for its name. */
   async create(wish: EndpointWish, signal: AbortSignal): Promise<Endpoint> {
     const { endpoints: client, clock, log, pollMs = 3_000, adoptWithinMs = 30_000 } = this.#options;
@@ -115,9 +120,12 @@ export class EndpointService implements Disposable {
 
   /** 0 = it takes jobs and runs none. */
   async setMaxWorkers(endpointId: string, max: number, signal: AbortSignal): Promise<Endpoint> {
-    const endpoint = await changeMaxWorkers(this.#options.endpoints, endpointId, max, signal);
-    this.#put({ endpoint, ...this.#details(endpointId) });
-    return endpoint;
+    return this.#changeWorkers(endpointId, { max }, signal);
+  }
+
+  /** So many cost money without jobs too. */
+  async setMinWorkers(endpointId: string, min: number, signal: AbortSignal): Promise<Endpoint> {
+    return this.#changeWorkers(endpointId, { min }, signal);
   }
 
   /** How many waiting jobs were removed; running ones go on. */
@@ -137,6 +145,12 @@ export class EndpointService implements Disposable {
 
   dispose(): void {
     this.#life.dispose();
+  }
+
+  async #changeWorkers(endpointId: string, wish: WorkersWish, signal: AbortSignal): Promise<Endpoint> {
+    const endpoint = await changeWorkers(this.#options.endpoints, endpointId, wish, signal);
+    this.#put({ endpoint, ...this.#details(endpointId) });
+    return endpoint;
   }
 
   async #refresh(): Promise<readonly EndpointStatus[]> {

@@ -1,5 +1,5 @@
-import { late } from '../kernel/late.ts';
-import type { EndpointClientOptions } from './endpointClient.ts';
+import { late, once } from '../kernel/late.ts';
+import type { EndpointClient, EndpointClientOptions } from './endpointClient.ts';
 import { EndpointService } from './endpointService.ts';
 
 export interface OpenEndpointsOptions extends Omit<EndpointClientOptions, 'baseUrl'> {
@@ -9,9 +9,14 @@ export interface OpenEndpointsOptions extends Omit<EndpointClientOptions, 'baseU
 /** The endpoints of the account. Their clients are loaded at the first question. */
 export function openEndpoints(options: OpenEndpointsOptions): EndpointService {
   const { addresses, clock, log } = options;
-  const endpoints = late(async () => {
+  const client = once(async () => {
     const { createEndpointClient } = await import('./endpointClient.ts');
     return createEndpointClient({ ...options, baseUrl: addresses.runpodApiUrl });
+  });
+  const endpoints = late(client, {
+    async *workerLogs(...args: Parameters<EndpointClient['workerLogs']>) {
+      yield* (await client()).workerLogs(...args);
+    },
   });
   const jobs = late(async () => {
     const { createJobClient } = await import('./jobClient.ts');

@@ -32,6 +32,7 @@ export type Operation =
   | 'updateEndpoint'
   | 'deleteEndpoint'
   | 'listEndpointWorkers'
+  | 'getWorkerLogs'
   | 'listEndpointReleases'
   | 'listServerlessBilling'
   // the job API

@@ -1,35 +1,52 @@
 import type { ServerResponse } from 'node:http';
 import type { SimTime } from '../mount.ts';
 import { idOf, integerQuery, timeQuery, wordsQuery, type Call, type Route } from './call.ts';
-import type { FaultBook, StrangeLog } from './faults.ts';
+import type { FaultBook, Operation, StrangeLog } from './faults.ts';
 import type { LogLine } from './logs.ts';
 import { statusAt } from './podMachine.ts';
-import { timeStamp, type PodRecord } from './podRecord.ts';
+import { timeStamp } from './podRecord.ts';
 import type { Pods } from './pods.ts';
-import { invalid } from './problem.ts';
+import { invalid, Refusal } from './problem.ts';
 
 /** Silence after which a comment keeps the connection awake, simulated ms. */
 const keepAliveMs = 15_000;
 
-/** A pod's log as Server-Sent Events: a backfill, then live until the pod is gone (RunPod OpenAPI v2, getPodLogs). */
+/** Whatever writes a log: a pod, or a serverless worker. */
+export interface LogSource {
+  readonly id: string;
+  /** Lines that lie ahead too. */
+  readonly log: readonly LogLine[];
+  /** Nothing more will come. */
+  isOver(): boolean;
+  /** Calls back when there may be more, or it is over; gives the end of that. */
+  onChange(listener: () => void): () => void;
+  write(lines: readonly string[]): void;
+}
+
+/**
+ * Logs of pods and of serverless workers as Server-Sent Events: a backfill, then live until the machine is gone (RunPod
+ * OpenAPI v2, getPodLogs and getWorkerLogs).
+ */
 export function logsRoutes(deps: {
   readonly pods: Pods;
+  /** Undefined = there is no such worker. */
+  worker(endpointId: string, workerId: string): LogSource | undefined;
   readonly time: SimTime;
   readonly faults: FaultBook;
   skewMs(): number;
 }): { routes: Route[]; dispose(): void } {
   const open = new Set<() => void>();
 
-  const stream = (call: Call, pod: PodRecord) => {
+  const stream = (call: Call, operation: Operation, machine: LogSource) => {
     const source = wordsQuery(call.query, 'source', ['container', 'system'])?.[0];
     const tail = integerQuery(call.query, 'tail', { least: 0, most: 5000, otherwise: 100 });
     const since = timeQuery(call.query, 'since');
     const resume = readEventId(call.req.headers['last-event-id']);
-    const strange = deps.faults.strike(['strangeLog'], ['getPodLogs'], pod.id)?.with;
-    const cut = deps.faults.strike(['cutLog'], ['getPodLogs'], pod.id);
+    const strange = deps.faults.strike(['strangeLog'], [operation], machine.id)?.with;
+    const cut = deps.faults.strike(['cutLog'], [operation], machine.id);
     const skewMs = deps.skewMs();
     const wanted = (line: LogLine): boolean => source === undefined || line.source === source;
-    const past = pod.log.filter((line) => line.at <= deps.time.now() && wanted(line));
+    const past = machine.log.filter((line) => line.at <= deps.time.now() && wanted(line));
     const first = ((): LogLine | undefined => {
       if (resume) {
         const isAfter = (line: LogLine): boolean =>
@@ -82,29 +99,43 @@ export function logsRoutes(deps: {
       const pump = (): void => {
         timer?.cancel();
         const now = deps.time.now();
-        for (const line of pod.log) {
+        for (const line of machine.log) {
           if (line.at > now || line.serial <= sent || !wanted(line)) continue;
           if (!write(line)) return;
         }
-        if (statusAt(pod.phases, now) === 'TERMINATED') {
+        if (machine.isOver()) {
           end();
           res.end();
           return;
         }
-        const next = pod.log.find((line) => line.at > now && wanted(line));
+        const next = machine.log.find((line) => line.at > now && wanted(line));
         const wait = Math.min(next ? next.at - now : Infinity, keepAliveMs);
         timer = deps.time.after(wait, () => {
           if (wait === keepAliveMs) res.write(': keep-alive\n\n');
           pump();
         });
       };
-      const stopListening = deps.pods.onReplan((changed) => {
-        if (changed === pod) pump();
-      });
+      const stopListening = machine.onChange(pump);
       open.add(end);
       res.on('close', end);
-      if (strange === 'burst') deps.pods.writeLog(pod, 'container', burst);
+      if (strange === 'burst') machine.write(burst);
       pump();
+    };
+  };
+
+  const podSource = (call: Call): LogSource => {
+    const pod = deps.pods.visible(idOf(call));
+    return {
+      id: pod.id,
+      get log() {
+        return pod.log;
+      },
+      isOver: () => statusAt(pod.phases, deps.time.now()) === 'TERMINATED',
+      onChange: (listener) =>
+        deps.pods.onReplan((changed) => {
+          if (changed === pod) listener();
+        }),
+      write: (lines) => deps.pods.writeLog(pod, 'container', lines),
     };
   };
 
@@ -114,7 +145,17 @@ export function logsRoutes(deps: {
         method: 'GET',
         path: '/v2/pods/:id/logs',
         operation: 'getPodLogs',
-        run: (call) => ({ stream: stream(call, deps.pods.visible(idOf(call))) }),
+        run: (call) => ({ stream: stream(call, 'getPodLogs', podSource(call)) }),
+      },
+      {
+        method: 'GET',
+        path: '/v2/serverless/:id/workers/:workerId/logs',
+        operation: 'getWorkerLogs',
+        run: (call) => {
+          const worker = deps.worker(idOf(call), call.params['workerId'] ?? '');
+          if (worker === undefined) throw new Refusal(404, 'worker not found');
+          return { stream: stream(call, 'getWorkerLogs', worker) };
+        },
       },
     ],
     dispose: () => {

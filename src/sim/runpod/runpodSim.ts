@@ -119,7 +119,7 @@ export function createRunpodSim(options: RunpodSimOptions): RunpodSim {
     skewMs,
   });
 
-  const logs = logsRoutes({ pods, time, faults, skewMs });
+  const logs = logsRoutes({ pods, worker: (...ids) => serverless.workerLog(...ids), time, faults, skewMs });
   const api = createApi({
     routes: [
       ...podRoutes({ pods, behaviour, now, skewMs }),

@@ -4,6 +4,7 @@ import type { InvoiceLine } from './billing.ts';
 import type { Route } from './call.ts';
 import type { Catalog } from './catalog.ts';
 import type { FaultBook } from './faults.ts';
+import type { LogSource } from './logsRoutes.ts';
 import type { CreatePodServer } from './pods.ts';
 import { invalid } from './problem.ts';
 import type { Recorder } from './requests.ts';
@@ -18,6 +19,7 @@ import type { JobStatus } from './serverlessJob.ts';
 import { createQueue } from './serverlessQueue.ts';
 import { parseCreateEndpoint, type EndpointSpec } from './serverlessRequest.ts';
 import { serverlessRoutes } from './serverlessRoutes.ts';
+import { workerLogSource } from './serverlessWorkerLog.ts';
 
 /** What differs from a worker-comfyui endpoint on a 4090 without minimum workers. */
 export type SeedEndpoint = Partial<Omit<EndpointSpec, 'name' | 'gpu'>> & {
@@ -43,6 +45,8 @@ export interface Serverless extends ServerlessControl {
   readonly routes: readonly Route[];
   /** The job API; paths begin with /v2. */
   readonly jobs: Mounted;
+  /** Undefined when it is not there, or no more. */
+  workerLog(endpointId: string, workerId: string): LogSource | undefined;
   invoiceLines(): InvoiceLine[];
   amounts(from: number, to: number): ReturnType<typeof endpointAmounts>;
 }
@@ -136,6 +140,12 @@ export function createServerless(deps: {
         queue.dispose();
         for (const endpoint of records) for (const worker of [...endpoint.workers]) fleet.stop(worker);
       },
+    },
+    workerLog: (endpointId, workerId) => {
+      const worker = living()
+        .find(({ id }) => id === endpointId)
+        ?.workers.find(({ id }) => id === workerId);
+      return worker === undefined ? undefined : workerLogSource(worker, now);
     },
     configure: (wish) => void Object.assign(behaviour, wish),
     seedEndpoint: (wish) => {

@@ -1,4 +1,5 @@
 import type { GpuEntry } from './catalog.ts';
+import type { LogLine } from './logs.ts';
 import { timeStamp } from './podRecord.ts';
 import type { ServerlessBehaviour } from './serverlessBehaviour.ts';
 import type { Job } from './serverlessJob.ts';
@@ -39,6 +40,9 @@ export interface WorkerRecord {
   /** what answers on the worker's own 127.0.0.1:8188 */
   comfyOrigin: string | undefined;
   readonly endComfy: Set<() => void>;
+  readonly log: LogLine[];
+  /** Of the log: called when there may be more. */
+  readonly readers: Set<() => void>;
   timer: { cancel(): void } | undefined;
 }
 

@@ -7,6 +7,7 @@ import type { CreatePodServer } from './pods.ts';
 import type { Seeded } from './seeded.ts';
 import type { ServerlessBehaviour } from './serverlessBehaviour.ts';
 import type { EndpointRecord, WorkerPlace, WorkerRecord } from './serverlessEndpoint.ts';
+import { readyLines, tellReaders, writeWorkerLog } from './serverlessWorkerLog.ts';
 
 /** The workers of all endpoints: started and stopped by the queue's length, booting, idling, crashing. */
 export interface Fleet {
@@ -42,6 +43,9 @@ export function createFleet(deps: {
     });
   };
 
+  const note = (worker: WorkerRecord, source: 'container' | 'system', ...lines: readonly string[]): void =>
+    writeWorkerLog(worker, time.now(), source, ...lines);
+
   const stopBilling = (worker: WorkerRecord): void => {
     const open = worker.billed.at(-1);
     if (open && open.to === undefined) open.to = time.now();
@@ -70,6 +74,8 @@ export function createFleet(deps: {
       looksRunning: false,
       comfyOrigin: undefined,
       endComfy: new Set(),
+      log: [],
+      readers: new Set(),
       timer: undefined,
     };
     endpoint.workers.push(worker);
@@ -89,12 +95,14 @@ export function createFleet(deps: {
     worker.state = 'PULLING';
     const cached = worker.endpoint.pulled.has(worker.version);
     worker.endpoint.pulled.add(worker.version);
+    note(worker, 'system', cached ? `Image is up to date for ${worker.image}` : `pulling image ${worker.image}`);
     plan(worker, cached ? 0 : behaviour.firstPullMs, () => boot(worker));
   }
 
   function boot(worker: WorkerRecord): void {
     const { endpoint } = worker;
     worker.state = 'STARTING';
+    note(worker, 'system', 'start container');
     const trouble = faults.strike(['crashLoop', 'neverReady', 'looksRunning'], ['startWorker'], endpoint.id)?.kind;
     worker.looksRunning = trouble === 'looksRunning';
     if (trouble === 'neverReady') return;
@@ -102,6 +110,8 @@ export function createFleet(deps: {
       plan(worker, behaviour.crashAfterMs, () => {
         worker.crashes++;
         worker.state = 'CRASHED';
+        note(worker, 'container', 'RuntimeError: No CUDA GPUs are available');
+        note(worker, 'system', 'container exited with code 1');
         plan(worker, behaviour.crashAfterMs, () => boot(worker));
       });
       return;
@@ -122,6 +132,7 @@ export function createFleet(deps: {
     worker.endComfy.add(() => void listener.dispose());
     worker.comfyOrigin = listener.origin;
     worker.crashes = 0;
+    note(worker, 'container', ...readyLines);
     idle(worker);
   }
 
@@ -148,6 +159,7 @@ export function createFleet(deps: {
     worker.state = 'GONE';
     stopBilling(worker);
     endComfy(worker);
+    tellReaders(worker);
     if (worker.startedAt !== undefined) endpoint.lastStopAt = time.now();
     endpoint.workers = endpoint.workers.filter((one) => one !== worker);
   }

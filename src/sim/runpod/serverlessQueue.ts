@@ -7,6 +7,7 @@ import type { EndpointRecord, WorkerRecord } from './serverlessEndpoint.ts';
 import type { Fleet } from './serverlessFleet.ts';
 import { hasEnded, type Job, type JobPolicy, type JobStatus } from './serverlessJob.ts';
 import { runHandler, type HandlerReply } from './serverlessHandler.ts';
+import { jobLine, writeWorkerLog } from './serverlessWorkerLog.ts';
 
 export interface Queue {
   submit(
@@ -73,7 +74,7 @@ export function createQueue(deps: {
       return end(endpoint, job, 'FAILED');
     }
     if (error !== undefined) {
-      const text = typeof error === 'string' ? error : JSON.stringify(error);
+      const text = textOf(reply);
       return end(endpoint, job, 'FAILED', Object.keys(rest).length > 0 ? rest : undefined, text);
     }
     job.chunks.push(reply);
@@ -88,6 +89,7 @@ export function createQueue(deps: {
     job.workerId = worker.id;
     worker.state = 'RUNNING';
     worker.job = job;
+    writeWorkerLog(worker, time.now(), 'container', jobLine(job.id, 'Started.'));
     worker.timer?.cancel();
     const isMine = (): boolean => !stop.signal.aborted && !hasEnded(job);
     const limitMs = job.policy.executionTimeout ?? (endpoint.spec.timeout || defaultTimeoutMs);
@@ -111,7 +113,12 @@ export function createQueue(deps: {
       const store = (name: string, bytes: Buffer): string => deps.bucket.put(job, name, bytes);
       reply = await runHandler({ ...place, store }, job.input, stop.signal);
     }
-    if (isMine()) finish(endpoint, job, reply);
+    if (isMine()) {
+      if (reply.error !== undefined)
+        writeWorkerLog(worker, time.now(), 'container', `worker-comfyui - ${textOf(reply)}`);
+      finish(endpoint, job, reply);
+    }
+    writeWorkerLog(worker, time.now(), 'container', jobLine(job.id, 'Finished.'));
     if (worker.job === job) deps.fleet().release(worker);
   }
 
@@ -216,4 +223,8 @@ function uuid(chance: Seeded): string {
   const hex = (length: number): string =>
     Array.from({ length }, () => Math.floor(chance.fraction() * 16).toString(16)).join('');
   return `${hex(8)}-${hex(4)}-4${hex(3)}-8${hex(3)}-${hex(12)}`;
+}
+
+function textOf({ error }: HandlerReply): string {
+  return typeof error === 'string' ? error : JSON.stringify(error);
 }

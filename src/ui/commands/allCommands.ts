@@ -39,6 +39,7 @@ export interface CommandServices extends UiServices {
 export function allCommands(services: CommandServices, life: Lifetime): Promise<readonly Command[]> {
   const { backends, demo, jobs, pods } = services;
   const documents = new TextDocuments(life);
+  const logs = new PodLogs(services, life);
   const activePods = (): number => (pods.lastSeen?.pods ?? []).filter(isActive).length;
   return Promise.resolve([
     ...windowCommands(services),
@@ -53,9 +54,9 @@ export function allCommands(services: CommandServices, life: Lifetime): Promise<
       demo,
       lookAgain: (signal) => Promise.allSettled([backends.checkAll(signal), pods.refresh(signal)]),
     }),
-    ...podCommands({ ...services, logs: new PodLogs(services, life) }),
+    ...podCommands({ ...services, logs }),
     ...fleetCommands(services, life),
-    ...endpointCommands(services),
+    ...endpointCommands({ ...services, logs }),
     ...keyCommands({ ...services, storage: services.keyStorage }),
     statusMenu({ jobs, activePods }),
   ]);

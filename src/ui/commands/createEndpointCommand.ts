@@ -5,8 +5,8 @@ import { idleSeconds } from '../../core/serverless/createEndpoint.ts';
 import type { Endpoint, GpuPrice } from '../../core/serverless/endpoint.ts';
 import { formatUsdPerSecond, priceBothWays } from '../trees/endpointText.ts';
 import { withProgress } from '../withProgress.ts';
-import { askWorkers } from './endpointControl.ts';
 import type { EndpointControlServices } from './endpointControl.ts';
+import { askWorkers } from './endpointWorkers.ts';
 import { requireRunpodKey, requireTrust } from './podChoice.ts';
 
 /** RunPod places a worker on whichever GPU of a pool has room. */

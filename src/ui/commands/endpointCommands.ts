@@ -8,6 +8,8 @@ import type { Command } from './runCommand.ts';
 export function endpointCommands(services: EndpointControlServices): readonly Command[] {
   const control = late(() => import('./endpointControl.ts'));
   const creation = late(() => import('./createEndpointCommand.ts'));
+  const logs = late(() => import('./workerLogs.ts'));
+  const workers = late(() => import('./endpointWorkers.ts'));
   return [
     {
       id: commands.createEndpoint,
@@ -27,7 +29,17 @@ export function endpointCommands(services: EndpointControlServices): readonly Co
     {
       id: commands.setEndpointWorkers,
       failure: vscode.l10n.t('The workers could not be set'),
-      run: ([arg], signal) => control.setMaxWorkers(services, arg, signal),
+      run: ([arg], signal) => workers.setMaxWorkers(services, arg, signal),
+    },
+    {
+      id: commands.setEndpointMinWorkers,
+      failure: vscode.l10n.t('The workers could not be set'),
+      run: ([arg], signal) => workers.setMinWorkers(services, arg, signal),
+    },
+    {
+      id: commands.showWorkerLogs,
+      failure: vscode.l10n.t("The worker's log could not be shown"),
+      run: ([arg], signal) => logs.showWorkerLogs(services, arg, signal),
     },
     {
       id: commands.purgeEndpoint,

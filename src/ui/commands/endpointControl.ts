@@ -2,13 +2,15 @@ import * as vscode from 'vscode';
 import { throwIfAborted } from '../../core/kernel/fault.ts';
 import type { EndpointStatus } from '../../core/serverless/endpointService.ts';
 import { endpointDetails } from '../trees/endpointDetails.ts';
-import { priceBothWays, queued, workerMicrosPerHour } from '../trees/endpointText.ts';
+import { queued } from '../trees/endpointText.ts';
 import { openInBrowser } from './backendCommands.ts';
 import { chooseEndpoint, endpointIdOf } from './endpointChoice.ts';
 import type { EndpointChoiceServices } from './endpointChoice.ts';
 import { requireRunpodKey, requireTrust } from './podChoice.ts';
+import type { PodLogs } from './podLogs.ts';
 
 export interface EndpointControlServices extends EndpointChoiceServices {
+  readonly logs: Pick<PodLogs, 'showWorker'>;
   readonly isDemo: boolean;
   readonly useEndpoints: (endpointIds: readonly string[]) => Promise<void>;
 }
@@ -42,62 +44,6 @@ export async function stopUsingEndpoint(
   const id = given ?? (await chooseEndpoint(services, undefined, { title, fits, none }, signal)).endpoint.id;
   await useEndpoints(endpointIds().filter((one) => one !== id));
   say(vscode.l10n.t('The endpoint gets no more jobs of PodRelay; those that run there end there'));
-}
-
-export async function setMaxWorkers(
-  services: EndpointControlServices,
-  arg: unknown,
-  signal: AbortSignal,
-): Promise<void> {
-  requireTrust();
-  const { endpoints } = services;
-  const title = vscode.l10n.t('Set the workers of which endpoint?');
-  const { endpoint } = await chooseEndpoint(services, arg, { title, fits: () => true }, signal);
-  const { prices } = endpoints;
-  const each = workerMicrosPerHour(endpoint, prices.known ? prices.value : undefined);
-  const max = await askWorkers({
-    title: vscode.l10n.t('{0}: at most how many workers?', endpoint.name),
-    prompt: vscode.l10n.t('0 stops it: jobs then wait. A worker costs {0}.', priceOf(each)),
-    value: endpoint.maxWorkers,
-    least: 0,
-  });
-  if (max === undefined || max === endpoint.maxWorkers) return;
-  throwIfAborted(signal);
-  await inBackground(vscode.l10n.t('Changing {0}', endpoint.name), () =>
-    endpoints.setMaxWorkers(endpoint.id, max, signal),
-  );
-  say(
-    max === 0
-      ? vscode.l10n.t('{0} is stopped: it runs no more jobs', endpoint.name)
-      : vscode.l10n.t('{0} has at most {1} workers', endpoint.name, max),
-  );
-}
-
-/** 'a price that is not known' instead of none. */
-export function priceOf(usdPerHourMicros: number | undefined): string {
-  return usdPerHourMicros === undefined ? vscode.l10n.t('an unknown price') : priceBothWays(usdPerHourMicros);
-}
-
-/** More than any account may have: RunPod says so when it is too many. */
-const mostWorkers = 1_000;
-
-export async function askWorkers(question: {
-  readonly title: string;
-  readonly prompt: string;
-  readonly value: number;
-  readonly least: number;
-}): Promise<number | undefined> {
-  const { title, prompt, value, least } = question;
-  const isFine = (text: string): boolean =>
-    /^\d{1,4}$/.test(text.trim()) && Number(text) >= least && Number(text) <= mostWorkers;
-  const text = await vscode.window.showInputBox({
-    title,
-    prompt,
-    value: String(value),
-    ignoreFocusOut: true,
-    validateInput: (typed) => (isFine(typed) ? undefined : vscode.l10n.t('A whole number from {0}', least)),
-  });
-  return text === undefined ? undefined : Number(text);
 }
 
 export async function purgeQueue(services: EndpointControlServices, arg: unknown, signal: AbortSignal): Promise<void> {
@@ -199,10 +145,10 @@ export async function showEndpointHealth(
 }
 
 /** In the status bar: an action of seconds, which a click cannot take back. */
-function inBackground<T>(title: string, work: () => Promise<T>): Thenable<T> {
+export function inBackground<T>(title: string, work: () => Promise<T>): Thenable<T> {
   return vscode.window.withProgress({ location: vscode.ProgressLocation.Window, title: `PodRelay: ${title}` }, work);
 }
 
-function say(text: string): void {
+export function say(text: string): void {
   vscode.window.setStatusBarMessage(`$(check) ${text}`, 6_000);
 }

@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import { contextKeys } from '../../contract.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
-import type { Pod } from '../../core/runpod/pod.ts';
+import type { EndpointService } from '../../core/serverless/endpointService.ts';
 import { setContext } from '../setContext.ts';
 import { followPodLog } from './podLogsFollow.ts';
 import type { PodLogsServices } from './podLogsFollow.ts';
@@ -12,7 +12,13 @@ interface Follower {
   following: Lifetime | undefined;
 }
 
-/** The logs of pods, each in an output channel of its own, followed until the session ends or a command says so. */
+/** A pod, or a serverless worker. */
+export interface Machine {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** Logs of machines, each in an output channel of its own, followed until the session ends or a command says so. */
 export class PodLogs {
   readonly #services: PodLogsServices;
   readonly #life: Lifetime;
@@ -25,8 +31,22 @@ export class PodLogs {
   }
 
   /** Shows the channel of a pod, and follows the log unless that is done already. */
-  show(pod: Pod): void {
-    const follower = this.#followers.get(pod.id) ?? this.#open(pod);
+  show(pod: Machine): void {
+    this.#show(pod, `PodRelay pod: ${pod.name}`, this.#services);
+  }
+
+  /** The same of a worker of an endpoint. */
+  showWorker(workerId: string, endpoint: Machine, endpoints: Pick<EndpointService, 'workerLogs'>): void {
+    const name = `${endpoint.name}, worker ${workerId}`;
+    const logs: PodLogsServices['pods']['logs'] = (...call) => endpoints.workerLogs(endpoint.id, ...call);
+    this.#show({ id: workerId, name }, `PodRelay worker: ${workerId} of ${endpoint.name}`, {
+      ...this.#services,
+      pods: { logs },
+    });
+  }
+
+  #show(pod: Machine, title: string, services: PodLogsServices): void {
+    const follower = this.#followers.get(pod.id) ?? this.#open(pod.id, title);
     follower.channel.show(true);
     if (follower.following !== undefined) return;
     const following = this.#life.child();
@@ -36,7 +56,7 @@ export class PodLogs {
       // A closed session has closed its channels.
       if (!this.#life.signal.aborted) follower.channel.append(text);
     };
-    void followPodLog(this.#services, pod, append, following.signal).finally(() => {
+    void followPodLog(services, pod, append, following.signal).finally(() => {
       following.dispose();
       if (follower.following === following) follower.following = undefined;
       this.#tell();
@@ -48,8 +68,8 @@ export class PodLogs {
     for (const { following } of this.#followers.values()) following?.dispose();
   }
 
-  #open({ id, name }: Pod): Follower {
-    const channel = this.#life.own(vscode.window.createOutputChannel(`PodRelay pod: ${name}`, 'log'));
+  #open(id: string, title: string): Follower {
+    const channel = this.#life.own(vscode.window.createOutputChannel(title, 'log'));
     const follower = { channel, following: undefined };
     this.#followers.set(id, follower);
     return follower;

@@ -1,7 +1,6 @@
 import type { PodService } from '../../core/fleet/podService.ts';
 import { toFault } from '../../core/kernel/fault.ts';
 import type { Clock } from '../../core/kernel/ports.ts';
-import type { Pod } from '../../core/runpod/pod.ts';
 import { logLineText } from './podLogsText.ts';
 
 export interface PodLogsServices {
@@ -16,10 +15,10 @@ const tail = 500;
 /** Lines that come together are shown together: a pod that starts writes thousands. */
 const showEveryMs = 100;
 
-/** Appends a pod's log, line by line, until it ends or the signal says so; and says which. Never throws. */
+/** Appends the log of a pod or a worker, line by line, until it ends or the signal says so; and says which. Never throws. */
 export async function followPodLog(
   { pods, clock, redact }: PodLogsServices,
-  { id, name }: Pick<Pod, 'id' | 'name'>,
+  { id, name }: { readonly id: string; readonly name: string },
   append: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -44,7 +43,7 @@ export async function followPodLog(
   note(`Log of ${name} (${id})`);
   try {
     for await (const line of pods.logs(id, { tail }, signal)) add(logLineText(line));
-    note('The log has ended: the pod is gone, or its log no longer answers');
+    note('The log has ended: its machine is gone, or the log no longer answers');
   } catch (error) {
     const { kind, message } = toFault(error);
     note(kind === 'cancelled' ? 'No longer followed' : `The log broke off: ${message}`);

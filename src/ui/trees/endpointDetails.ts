@@ -1,3 +1,4 @@
+import { viewItem } from '../../contract.ts';
 import { formatUsdPerHour } from '../../core/cost/price.ts';
 import type { Observed } from '../../core/kernel/observed.ts';
 import { pricesOf } from '../../core/serverless/endpoint.ts';
@@ -79,7 +80,7 @@ function workersRow(row: Row, workers: Observed<readonly Worker[]>, prices: read
       price !== undefined && formatUsdPerHour(price * gpuCount),
       uptimeSeconds !== undefined && `up ${upText(uptimeSeconds * 1_000)}`,
     );
-    return { id: `${row.id}:${id}`, label: id, description, icon: look.icon };
+    return { id: `${row.id}:${id}`, label: id, description, icon: look.icon, context: viewItem('worker') };
   });
   return { ...row, children };
 }
