@@ -322,6 +322,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
   const queue = life.own(new LateQueue(async () => (await queueParts()).queue, clock.now()));
   life.own(queue.onDidChange(() => fleet.noteQueue(queue.view)));
   life.own(jobs.onDidChange(() => fleet.noteJobs(jobs.running().length)));
+  life.own(jobs.onDidChange(() => endpoints.noteJobs(jobs.running())));
   // What runs here is told to the other windows, where it may be cancelled.
   life.own(jobs.onDidChange(() => void queueParts().catch(() => undefined)));
   const podsMayRun = async (): Promise<boolean> => {

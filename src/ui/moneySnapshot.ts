@@ -2,6 +2,8 @@ import type { PodService } from '../core/fleet/podService.ts';
 import { isBilled } from '../core/cost/podMeter.ts';
 import type { Budgets } from '../core/cost/budgets.ts';
 import type { Ledger } from '../core/cost/ledger.ts';
+import { billedWorkers } from '../core/serverless/workerCost.ts';
+import type { EndpointService } from '../core/serverless/endpointService.ts';
 import { shortGpuName } from './trees/gpuText.ts';
 import type { StatusSnapshot } from './statusText.ts';
 
@@ -9,7 +11,8 @@ import type { StatusSnapshot } from './statusText.ts';
 export type Spending = Pick<Ledger, 'spending' | 'onDidChange' | 'refresh' | 'statement'>;
 
 export interface MoneyServices {
-  readonly pods: PodService;
+  readonly pods: Pick<PodService, 'pods' | 'lastSeen'>;
+  readonly endpoints: Pick<EndpointService, 'lastSeen' | 'prices'>;
   readonly ledger: Spending | undefined;
   readonly budgets: Pick<Budgets, 'uses'>;
   readonly hasRunpodKey: () => boolean;
@@ -18,21 +21,31 @@ export interface MoneyServices {
 /** What costs money now and what was spent; undefined where it is not known. Asks nobody. */
 export function moneySnapshot({
   pods,
+  endpoints,
   ledger,
   budgets,
   hasRunpodKey,
 }: MoneyServices): Pick<StatusSnapshot, 'runningUsdPerHourMicros' | 'runningPods' | 'spent' | 'budgets'> {
   const running = (pods.lastSeen?.pods ?? []).filter(isBilled);
-  const sum = running.reduce((all, pod) => all + pod.usdPerHourMicros, 0);
+  const { lastSeen, prices } = endpoints;
+  const workers = billedWorkers(lastSeen?.endpoints ?? [], prices.known ? prices.value : undefined);
+  const sum = [...running, ...workers].reduce<number | undefined>(
+    (all, { usdPerHourMicros }) =>
+      all === undefined || usdPerHourMicros === undefined ? undefined : all + usdPerHourMicros,
+    0,
+  );
   const spending = ledger?.spending;
   return {
     // Without a key we have started nothing: that is known.
     runningUsdPerHourMicros: !hasRunpodKey() ? 0 : pods.pods.known ? sum : undefined,
-    runningPods: running.map((pod) => ({
-      name: pod.name,
-      gpu: shortGpuName(pod.gpu),
-      usdPerHourMicros: pod.usdPerHourMicros,
-    })),
+    runningPods: [
+      ...running.map(({ name, gpu, usdPerHourMicros }) => ({ name, gpu: shortGpuName(gpu), usdPerHourMicros })),
+      ...workers.map(({ endpoint, gpuId, gpuCount, usdPerHourMicros }) => ({
+        name: `worker of ${endpoint}`,
+        gpu: gpuId === undefined ? undefined : shortGpuName({ id: gpuId, count: gpuCount }),
+        usdPerHourMicros,
+      })),
+    ],
     spent: spending?.known
       ? {
           session: spending.value.session.micros,

@@ -5,6 +5,7 @@ import type { Budgets } from '../core/cost/budgets.ts';
 import type { PodService } from '../core/fleet/podService.ts';
 import type { Event } from '../core/kernel/event.ts';
 import type { Lifetime } from '../core/kernel/lifetime.ts';
+import type { EndpointService } from '../core/serverless/endpointService.ts';
 import { moneySnapshot } from './moneySnapshot.ts';
 import type { Spending } from './moneySnapshot.ts';
 import { statusText } from './statusText.ts';
@@ -12,6 +13,7 @@ import { statusText } from './statusText.ts';
 export interface StatusBarServices {
   readonly backends: BackendManager;
   readonly pods: PodService;
+  readonly endpoints: EndpointService;
   readonly ledger: Spending | undefined;
   readonly budgets: Budgets;
   readonly hasRunpodKey: () => boolean;
@@ -21,7 +23,7 @@ export interface StatusBarServices {
 
 /** The backend of the next job, with the running cost. */
 export function registerStatusBar(services: StatusBarServices, life: Lifetime): void {
-  const { backends, pods, ledger, onDidChangeSetup } = services;
+  const { backends, pods, endpoints, ledger, onDidChangeSetup } = services;
   const item = life.own(vscode.window.createStatusBarItem('podrelay.status', vscode.StatusBarAlignment.Left, 10));
   item.name = vscode.l10n.t('PodRelay: backend and running cost');
   item.command = commands.showMenu;
@@ -40,7 +42,8 @@ export function registerStatusBar(services: StatusBarServices, life: Lifetime): 
     item.backgroundColor =
       background === undefined ? undefined : new vscode.ThemeColor(`statusBarItem.${background}Background`);
   };
-  for (const change of [backends.onDidChange, pods.onDidChange, onDidChangeSetup]) life.own(change(render));
+  for (const change of [backends.onDidChange, pods.onDidChange, endpoints.onDidChange, onDidChangeSetup])
+    life.own(change(render));
   if (ledger !== undefined) life.own(ledger.onDidChange(render));
   life.own(services.budgets.onDidChange(render));
   life.own(vscode.workspace.onDidGrantWorkspaceTrust(render));

@@ -13,10 +13,14 @@ export interface StatusSnapshot {
   readonly selected: string | undefined;
   readonly demo: boolean;
   readonly trusted: boolean;
-  /** Micro-dollars per hour of all pods that cost money now; undefined = not known. */
+  /** Micro-dollars per hour of all pods and workers that cost money now; undefined = not known. */
   readonly runningUsdPerHourMicros: number | undefined;
-  /** Pods that cost money, as last seen. */
-  readonly runningPods: readonly { readonly name: string; readonly gpu: string; readonly usdPerHourMicros: number }[];
+  /** Pods and workers that cost money, as last seen; undefined = not known. */
+  readonly runningPods: readonly {
+    readonly name: string;
+    readonly gpu: string | undefined;
+    readonly usdPerHourMicros: number | undefined;
+  }[];
   /** Micro-dollars; undefined = not known. */
   readonly spent: { readonly session: number; readonly day: number; readonly month: number } | undefined;
   /** Those that are set and known. */
@@ -94,7 +98,7 @@ function tooltip(snapshot: StatusSnapshot, perHour: string): string {
   });
   const pods = runningPods.map(
     ({ name, gpu, usdPerHourMicros }) =>
-      `| $(server) | ${plainMarkdown(name)} | ${plainMarkdown(gpu)} · ${plainMarkdown(usd(usdPerHourMicros))}/h |`,
+      `| $(server) | ${plainMarkdown(name)} | ${plainMarkdown(gpu ?? '–')} · ${plainMarkdown(usd(usdPerHourMicros))}/h |`,
   );
   return [
     snapshot.demo ? '**PodRelay demo:** simulated services, no account, no cost' : '**PodRelay**',

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { Fault } from '../../src/core/kernel/fault.ts';
 import { EndpointService } from '../../src/core/serverless/endpointService.ts';
 import type { EndpointServiceOptions, EndpointStatus } from '../../src/core/serverless/endpointService.ts';
+import { billedWorkers } from '../../src/core/serverless/workerCost.ts';
+import { until } from './jobWindow.ts';
 import { body, openServerlessWorld } from './serverlessWorld.ts';
 import type { ServerlessWorld } from './serverlessWorld.ts';
 
@@ -103,6 +105,23 @@ describe('endpoint service', function () {
     assert.equal(seen(), 4);
     await service.refresh(world.signal);
     assert.equal(seen(), 5);
+  });
+
+  it('watches workers while a job is there and until they are gone, and then asks nobody', async () => {
+    const id = world.endpoint({ workers: { min: 0, max: 1, idleTimeout: 60 } });
+    service.dispose();
+    service = open({ watchEveryMs: 20 });
+    const up = (): number => billedWorkers(service.lastSeen?.endpoints ?? [], undefined).length;
+    await world.jobs.run(id, body(), world.signal);
+    service.noteJobs([{ backend: `endpoint:${id}` }, { backend: 'local' }, { backend: undefined }]);
+    await until('a worker is up', () => up() === 1);
+    assert.ok(service.prices.known);
+    service.noteJobs([]);
+    await until('it has gone', () => up() === 0 && world.sim.runpod.serverless.state()[0]!.workers.length === 0);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    const before = world.sim.runpod.requests.length;
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    assert.equal(world.sim.runpod.requests.length, before);
   });
 
   it('creates an endpoint without workers, which costs nothing yet', async () => {

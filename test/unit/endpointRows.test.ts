@@ -3,6 +3,7 @@ import { rowTokens } from '../../src/contract.ts';
 import { Fault } from '../../src/core/kernel/fault.ts';
 import { known, unknown } from '../../src/core/kernel/observed.ts';
 import type { Endpoint, GpuPrice } from '../../src/core/serverless/endpoint.ts';
+import { billedWorkers } from '../../src/core/serverless/workerCost.ts';
 import type { EndpointStatus } from '../../src/core/serverless/endpointService.ts';
 import type { EndpointHealth } from '../../src/core/serverless/jobClient.ts';
 import { endpointRows } from '../../src/ui/trees/endpointRows.ts';
@@ -121,6 +122,9 @@ describe('endpoint rows', () => {
 
   it('tells what minimum workers cost without jobs', () => {
     assert.match(details(status({}, { minWorkers: 2 })).get('Price of a worker') ?? '', /\$2\.23\/h even without jobs/);
+    assert.match(rowOf(status({}, { minWorkers: 2 })).description ?? '', /\$2\.23\/h even without jobs$/);
+    const unpriced = rowOf(status({}, { minWorkers: 1 }), { prices: undefined });
+    assert.match(unpriced.description ?? '', /an unknown price even without jobs$/);
     assert.equal(details(status()).get('Price of a worker'), '$0.00031/s ($1.12/h) while it is up');
   });
 
@@ -214,6 +218,37 @@ describe('endpoint rows', () => {
   it('lets no name of an endpoint into the Markdown of its tooltip', () => {
     const row = rowOf(status({}, { name: '[x](command:evil)' }));
     assert.doesNotMatch(row.tooltip ?? '', /\[x\]\(command/);
+  });
+});
+
+describe('workers that cost money', () => {
+  const worker = (id: string, change: object = {}) => ({ ...atWork, id, ...change });
+  const seen = (workers: readonly object[], of: Partial<Endpoint> = {}) =>
+    status({ workers: known(workers as (typeof atWork)[], nowMs) }, of);
+  const costs = (...all: readonly EndpointStatus[]) =>
+    billedWorkers(all, prices).map(({ id, usdPerHourMicros }) => [id, usdPerHourMicros]);
+
+  it('are those from their start to their end; who waits for a machine or crashes costs nothing', () => {
+    const all = [
+      worker('running'),
+      worker('idle', { status: 'idle' }),
+      worker('boots', { status: 'initializing' }),
+      worker('seeks', { status: 'initializing', gpuId: undefined }),
+      worker('throttled', { status: 'throttled' }),
+      worker('crashes', { status: 'unhealthy' }),
+    ];
+    assert.deepEqual(costs(seen(all)), [
+      ['running', 1_116_000],
+      ['idle', 1_116_000],
+      ['boots', 1_116_000],
+    ]);
+  });
+
+  it('cost as their cards do; the dearest of the endpoint while the card is not told; unknown is not zero', () => {
+    assert.deepEqual(costs(seen([worker('two', { gpuCount: 2 })])), [['two', 2_232_000]]);
+    assert.deepEqual(costs(seen([worker('untold', { gpuId: undefined })])), [['untold', 1_116_000]]);
+    assert.deepEqual(costs(seen([worker('odd', { gpuId: 'odd' })], { gpuPools: [] })), [['odd', undefined]]);
+    assert.deepEqual(costs(status(asUnknown)), []);
   });
 });
 

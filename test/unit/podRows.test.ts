@@ -363,6 +363,8 @@ describe('pods: loading, failed, empty', () => {
     const pods = [pod({ id: 'a' }), pod({ id: 'b', status: 'STARTING' }), pod({ id: 'c', ...stopped })];
     assert.deepEqual(runningBadge(scene(pods)), { value: 2, tooltip: '2 pods running' });
     assert.equal(runningBadge(scene([pod(stopped)])), undefined);
+    assert.deepEqual(runningBadge(scene(pods), 1), { value: 3, tooltip: '2 pods running, 1 serverless worker up' });
+    assert.deepEqual(runningBadge(scene([]), 2), { value: 2, tooltip: '2 serverless workers up' });
     const old = runningBadge({ pods: unknown(nowMs, why), lastSeen: { pods, at: 0 } });
     assert.equal(old?.tooltip, '2 pods running when last seen');
   });

@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
 import type { BudgetUse } from '../../src/core/cost/budget.ts';
+import { known, unknown } from '../../src/core/kernel/observed.ts';
+import type { Observed } from '../../src/core/kernel/observed.ts';
+import { toEndpoint } from '../../src/core/serverless/endpoint.ts';
+import type { GpuPrice } from '../../src/core/serverless/endpoint.ts';
+import { moneySnapshot } from '../../src/ui/moneySnapshot.ts';
 import { statusText } from '../../src/ui/statusText.ts';
 import type { StatusSnapshot } from '../../src/ui/statusText.ts';
 
@@ -44,5 +49,43 @@ describe('the status bar and budgets', () => {
     assert.match(tooltip, /\| Spent this month \| \\\$2\\\.00 \|/);
     assert.match(tooltip, /\| Gemini this month \| \\\$0\\\.10 of/);
     assert.match(shown([], { spent: undefined }).tooltip, /\| Spent today \| \\\$– \|/);
+  });
+});
+
+describe('the status bar and serverless workers', () => {
+  const worker = {
+    id: 'w1',
+    status: 'running',
+    gpuId: 'NVIDIA GeForce RTX 4090',
+    gpuCount: 1,
+    uptimeSeconds: 9,
+  } as const;
+  const endpoint = toEndpoint({
+    ...{ id: 'e1', name: 'comfy', type: 'QUEUE', workers: { min: 0, max: 2 } },
+    gpu: { pools: ['ADA_24'], count: 1 },
+  });
+  const price = { gpuId: worker.gpuId, name: 'RTX 4090', pool: 'ADA_24', usdPerHourMicros: 1_116_000 };
+  const money = (prices: Observed<readonly GpuPrice[]>) =>
+    moneySnapshot({
+      pods: { pods: known([], 0), lastSeen: { pods: [], at: 0 } },
+      endpoints: {
+        prices,
+        lastSeen: { endpoints: [{ endpoint, workers: known([worker], 0), health: unknown(0) }], at: 0 },
+      },
+      ledger: undefined,
+      budgets: { uses: known([], 0) },
+      hasRunpodKey: () => true,
+    });
+
+  it('counts what is up now, and names it', () => {
+    const { text, tooltip } = shown([], money(known([price], 0)));
+    assert.match(text, /\$1\.12\/h/);
+    assert.match(tooltip, /worker of comfy \| RTX 4090 · \\\$1\\\.12\/h/);
+  });
+
+  it('does not call a price that it does not know nothing', () => {
+    const { text, background } = shown([], money(unknown(0)));
+    assert.match(text, /\$–\/h/);
+    assert.equal(background, 'warning');
   });
 });

@@ -11,8 +11,10 @@ import type { EndpointWish, WorkersWish } from './createEndpoint.ts';
 import type { Endpoint, GpuPrice } from './endpoint.ts';
 import type { EndpointClient, Worker } from './endpointClient.ts';
 import type { EndpointHealth, JobClient } from './jobClient.ts';
+import { isBilled } from './workerCost.ts';
 
 const { createEndpoint, changeWorkers } = late(() => import('./createEndpoint.ts'));
+const { watchWorkers } = late(() => import('./watchWorkers.ts'));
 
 /** An endpoint with what its workers and its queue say. */
 export interface EndpointStatus {
@@ -32,6 +34,8 @@ export interface EndpointServiceOptions {
   readonly adoptWithinMs?: number;
   /** Of how many endpoints workers and queue are asked in one refresh. */
   readonly mostPerRefresh?: number;
+  /** Between two looks at workers that cost money; undefined = only when asked. */
+  readonly watchEveryMs?: number;
 }
 
 /** All endpoints of the account at one moment, in ms since the epoch. */
@@ -54,6 +58,8 @@ export class EndpointService implements Disposable {
   #refreshing: Promise<readonly EndpointStatus[]> | undefined;
   /** Counts our own changes, which a list that was asked for before them does not hold. */
   #changes = 0;
+  #atWork: readonly string[] = [];
+  #isWatching = false;
 
   constructor(options: EndpointServiceOptions) {
     this.#options = options;
@@ -86,6 +92,12 @@ export class EndpointService implements Disposable {
     throwIfAborted(signal);
     this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = undefined));
     return untilAborted(this.#refreshing, signal);
+  }
+
+  /** The jobs of this window: while one is on an endpoint its workers are watched, and until they have ended. */
+  noteJobs(running: readonly { readonly backend: string | undefined }[]): void {
+    this.#atWork = [...new Set(running.flatMap(({ backend }) => /^endpoint:(.+)$/.exec(backend ?? '')?.[1] ?? []))];
+    this.#watch();
   }
 
   /** List prices of the GPU types that workers can have; an hour old at most. */
@@ -166,6 +178,7 @@ export class EndpointService implements Disposable {
     });
     this.#set(listed.map((endpoint) => ({ endpoint, ...this.#details(endpoint.id) })));
     if (listed.length > 0) await Promise.all([this.#readPrices(signal), this.#readDetails(signal)]);
+    this.#watch();
     return this.#seen();
   }
 
@@ -213,6 +226,36 @@ export class EndpointService implements Disposable {
     ]);
     throwIfAborted(signal);
     return { ...status, workers, health };
+  }
+
+  #watch(): void {
+    const { clock, log, watchEveryMs: everyMs } = this.#options;
+    const ids = (): readonly string[] => {
+      const costly = this.#seen().filter(({ workers }) => workers.known && workers.value.some(isBilled));
+      return [...new Set([...this.#atWork, ...costly.map(({ endpoint }) => endpoint.id)])];
+    };
+    if (everyMs === undefined || this.#isWatching || ids().length === 0) return;
+    this.#isWatching = true;
+    const read = (id: string, signal: AbortSignal): Promise<void> => this.#readWorkers(id, signal);
+    watchWorkers({ clock, log, everyMs, ids, read }, this.#life.signal)
+      .catch((error: unknown) => {
+        if (!this.#life.signal.aborted) log.warn(`Workers are not watched: ${toFault(error).message}`);
+      })
+      .finally(() => (this.#isWatching = false));
+  }
+
+  async #readWorkers(endpointId: string, signal: AbortSignal): Promise<void> {
+    const { endpoints, clock } = this.#options;
+    if (!this.#prices.known) await this.#readPrices(signal);
+    if (!this.#seen().some(({ endpoint }) => endpoint.id === endpointId))
+      return void (await this.look(endpointId, signal));
+    const workers = await endpoints.workers(endpointId, signal).then(
+      (listed) => known(listed, clock.now()),
+      (error: unknown) => unknown(clock.now(), toFault(error)),
+    );
+    throwIfAborted(signal);
+    const seen = this.#seen().find(({ endpoint }) => endpoint.id === endpointId);
+    if (seen !== undefined) this.#put({ ...seen, workers });
   }
 
   #seen(): readonly EndpointStatus[] {

@@ -22,5 +22,5 @@ export function openEndpoints(options: OpenEndpointsOptions): EndpointService {
     const { createJobClient } = await import('./jobClient.ts');
     return createJobClient({ ...options, baseUrl: addresses.serverlessUrl });
   });
-  return new EndpointService({ endpoints, jobs, clock, log });
+  return new EndpointService({ endpoints, jobs, clock, log, watchEveryMs: 15_000 });
 }

@@ -1,7 +1,8 @@
 import * as vscode from 'vscode';
 import { formatUsd, formatUsdPerHour } from '../../core/cost/price.ts';
 import { throwIfAborted } from '../../core/kernel/fault.ts';
-import { priceBothWays, workerMicrosPerHour } from '../trees/endpointText.ts';
+import { workerMicrosPerHour } from '../../core/serverless/workerCost.ts';
+import { priceBothWays } from '../trees/endpointText.ts';
 import { chooseEndpoint } from './endpointChoice.ts';
 import { inBackground, say } from './endpointControl.ts';
 import type { EndpointControlServices } from './endpointControl.ts';

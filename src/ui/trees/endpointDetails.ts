@@ -5,13 +5,13 @@ import { pricesOf } from '../../core/serverless/endpoint.ts';
 import type { Endpoint, GpuPrice } from '../../core/serverless/endpoint.ts';
 import type { Worker } from '../../core/serverless/endpointClient.ts';
 import type { EndpointStatus } from '../../core/serverless/endpointService.ts';
+import { workerMicrosPerHour } from '../../core/serverless/workerCost.ts';
 import type { EndpointScene } from './endpointScene.ts';
 import {
   endpointHealth,
   priceBothWays,
   unknownText,
   workerLook,
-  workerMicrosPerHour,
   workerPriceText,
   workersText,
 } from './endpointText.ts';

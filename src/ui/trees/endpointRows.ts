@@ -1,6 +1,9 @@
 import { commands, viewItem } from '../../contract.ts';
 import { podNamePrefix } from '../../core/runpod/pod.ts';
 import type { EndpointStatus } from '../../core/serverless/endpointService.ts';
+import { formatUsdPerHour } from '../../core/cost/price.ts';
+import type { Endpoint } from '../../core/serverless/endpoint.ts';
+import { workerMicrosPerHour } from '../../core/serverless/workerCost.ts';
 import { ago } from './backendRows.ts';
 import { endpointDetails } from './endpointDetails.ts';
 import type { EndpointScene } from './endpointScene.ts';
@@ -112,7 +115,15 @@ function summary(status: EndpointStatus, { prices }: EndpointScene): string {
     !stopped && (workersText(status) ?? `workers ${unknownText}`),
     endpoint.kind !== 'loadBalancer' && `${waiting ?? unknownText} queued`,
     !stopped && (workerPriceText(endpoint, prices) ?? `price ${unknownText}`),
+    endpoint.minWorkers > 0 && alwaysText(endpoint, prices),
   );
+}
+
+/** What workers that stay up cost. */
+function alwaysText(endpoint: Endpoint, prices: EndpointScene['prices']): string {
+  const each = workerMicrosPerHour(endpoint, prices);
+  const cost = each === undefined ? `an unknown price` : formatUsdPerHour(each * endpoint.minWorkers);
+  return `${cost} even without jobs`;
 }
 
 /** One that the settings name. */

@@ -4,6 +4,7 @@ import { pricesOf } from '../../core/serverless/endpoint.ts';
 import type { Endpoint, GpuPrice } from '../../core/serverless/endpoint.ts';
 import type { WorkerStatus } from '../../core/serverless/endpointClient.ts';
 import type { EndpointStatus } from '../../core/serverless/endpointService.ts';
+import { workerMicrosPerHour } from '../../core/serverless/workerCost.ts';
 import { formatUsdPerHour } from '../../core/cost/price.ts';
 import type { RowIcon } from './row.ts';
 
@@ -16,13 +17,6 @@ export function formatUsdPerSecond(usdPerHourMicros: number): string {
   if (usd === 0) return '$0.00/s';
   const digits = Math.min(8, Math.max(2, 1 - Math.floor(Math.log10(usd))));
   return `$${usd.toFixed(digits)}/s`;
-}
-
-/** Of one worker with the dearest GPU that it may get, in micro-dollars per hour; undefined = not known. */
-export function workerMicrosPerHour(endpoint: Endpoint, prices: readonly GpuPrice[] | undefined): number | undefined {
-  const possible = pricesOf(endpoint, prices ?? []);
-  if (possible.length === 0) return undefined;
-  return Math.max(...possible.map(({ usdPerHourMicros }) => usdPerHourMicros)) * endpoint.gpuCount;
 }
 
 /** '$0.00031/s', or 'up to …' when cheaper GPUs may come too. */

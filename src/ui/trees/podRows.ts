@@ -31,13 +31,18 @@ export function podsDescription({ filter, groupBy }: Pick<PodScene, 'filter' | '
 }
 
 /** How many pods cost GPU money, for the view's badge; undefined when there is nothing to show. */
-export function runningBadge({
-  pods,
-  lastSeen,
-}: Pick<PodScene, 'pods' | 'lastSeen'>): { readonly value: number; readonly tooltip: string } | undefined {
-  const value = (lastSeen?.pods ?? []).filter(isBilled).length;
+export function runningBadge(
+  { pods, lastSeen }: Pick<PodScene, 'pods' | 'lastSeen'>,
+  workers = 0,
+): { readonly value: number; readonly tooltip: string } | undefined {
+  const running = (lastSeen?.pods ?? []).filter(isBilled).length;
+  const value = running + workers;
   if (value === 0) return undefined;
-  const what = value === 1 ? '1 pod running' : `${value} pods running`;
+  const told = [
+    ...(running === 0 ? [] : [running === 1 ? '1 pod running' : `${running} pods running`]),
+    ...(workers === 0 ? [] : [workers === 1 ? '1 serverless worker up' : `${workers} serverless workers up`]),
+  ];
+  const what = told.join(', ');
   return { value, tooltip: pods.known ? what : `${what} when last seen` };
 }
 

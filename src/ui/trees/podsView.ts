@@ -5,6 +5,7 @@ import type { PodService } from '../../core/fleet/podService.ts';
 import type { Event } from '../../core/kernel/event.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
 import type { Clock, Log } from '../../core/kernel/ports.ts';
+import { billedWorkers } from '../../core/serverless/workerCost.ts';
 import type { EndpointService } from '../../core/serverless/endpointService.ts';
 import type { Settings } from '../../core/settings.ts';
 import { fleetState } from '../fleet/fleetState.ts';
@@ -77,13 +78,13 @@ export function registerPodsView(services: PodsViewServices, life: Lifetime): vo
   const view = registerTree({ view: views.pods, rows, changes, refresh, refreshMs: listEveryMs, clock, log }, life);
 
   const showBadge = (): void => {
-    view.badge = hasRunpodKey() ? runningBadge(pods) : undefined;
+    view.badge = hasRunpodKey() ? runningBadge(pods, upWorkers(endpoints)) : undefined;
   };
   const describe = (): void => {
     view.description = podsDescription(layout);
   };
   // The badge is seen while the view is not; it costs no request.
-  for (const change of [pods.onDidChange, services.onDidChangeKeys]) life.own(change(showBadge));
+  for (const change of [pods.onDidChange, endpoints.onDidChange, services.onDidChangeKeys]) life.own(change(showBadge));
   life.own(layout.onDidChange(describe));
   // A key that was just set is worth a look at once.
   life.own(
@@ -94,6 +95,10 @@ export function registerPodsView(services: PodsViewServices, life: Lifetime): vo
   );
   showBadge();
   describe();
+}
+
+function upWorkers({ lastSeen }: EndpointService): number {
+  return billedWorkers(lastSeen?.endpoints ?? [], undefined).length;
 }
 
 function podScene({ pods, fleet, ledger, layout, hasRunpodKey, podId, settings, clock }: PodsViewServices): PodScene {
