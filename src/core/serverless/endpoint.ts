@@ -54,8 +54,3 @@ export interface GpuPrice {
   /** Micro-dollars of one GPU. */
   readonly usdPerHourMicros: number;
 }
-
-/** Those that the endpoint's workers may get. */
-export function pricesOf(endpoint: Endpoint, prices: readonly GpuPrice[]): readonly GpuPrice[] {
-  return prices.filter(({ gpuId, pool }) => endpoint.gpuPools.includes(pool) && !endpoint.excludedGpus.includes(gpuId));
-}

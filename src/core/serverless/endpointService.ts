@@ -9,19 +9,15 @@ import type { Clock, Log } from '../kernel/ports.ts';
 import { untilAborted } from '../kernel/untilAborted.ts';
 import type { EndpointWish, WorkersWish } from './createEndpoint.ts';
 import type { Endpoint, GpuPrice } from './endpoint.ts';
-import type { EndpointClient, Worker } from './endpointClient.ts';
-import type { EndpointHealth, JobClient } from './jobClient.ts';
-import { isBilled } from './workerCost.ts';
+import type { EndpointClient } from './endpointClient.ts';
+import type { EndpointStatus } from './endpointStatus.ts';
+import type { JobClient } from './jobClient.ts';
 
 const { createEndpoint, changeWorkers } = late(() => import('./createEndpoint.ts'));
+const { readDetails, withDetails, withWorkers } = late(() => import('./endpointReads.ts'));
 const { watchWorkers } = late(() => import('./watchWorkers.ts'));
 
-/** An endpoint with what its workers and its queue say. */
-export interface EndpointStatus {
-  readonly endpoint: Endpoint;
-  readonly workers: Observed<readonly Worker[]>;
-  readonly health: Observed<EndpointHealth>;
-}
+export type { EndpointStatus };
 
 export interface EndpointServiceOptions {
   readonly endpoints: EndpointClient;
@@ -112,7 +108,7 @@ export class EndpointService implements Disposable {
   /** Workers and queue of one endpoint, read now. */
   async look(endpointId: string, signal: AbortSignal): Promise<EndpointStatus> {
     const endpoint = await this.#options.endpoints.get(endpointId, signal);
-    const status = await this.#withDetails({ endpoint, ...this.#details(endpointId) }, signal);
+    const status = await withDetails(this.#options, { endpoint, ...this.#details(endpointId) }, signal);
     this.#put(status);
     return status;
   }
@@ -144,7 +140,7 @@ export class EndpointService implements Disposable {
   async purgeQueue(endpointId: string, signal: AbortSignal): Promise<number> {
     const removed = await this.#options.jobs.purgeQueue(endpointId, signal);
     const seen = this.#seen().find(({ endpoint }) => endpoint.id === endpointId);
-    if (seen !== undefined) this.#put(await this.#withDetails(seen, signal));
+    if (seen !== undefined) this.#put(await withDetails(this.#options, seen, signal));
     return removed;
   }
 
@@ -199,45 +195,21 @@ export class EndpointService implements Disposable {
     if (this.#prices !== before) this.#changed.fire();
   }
 
-  /** Of those that were looked at longest ago: an account may have very many, and RunPod a limit. */
   async #readDetails(signal: AbortSignal): Promise<void> {
-    const oldest = [...this.#seen()].sort((a, b) => seenAt(a) - seenAt(b)).slice(0, this.#options.mostPerRefresh ?? 12);
-    const read = await Promise.all(oldest.map((status) => this.#withDetails(status, signal)));
+    const read = await readDetails(this.#options, this.#seen(), this.#options.mostPerRefresh ?? 12, signal);
     if (signal.aborted) return;
     const byId = new Map(read.map((status) => [status.endpoint.id, status]));
     // The endpoint itself may have been changed in between.
     this.#show(this.#seen().map((seen) => ({ ...seen, ...detailsOf(byId.get(seen.endpoint.id) ?? seen) })));
   }
 
-  async #withDetails(status: EndpointStatus, signal: AbortSignal): Promise<EndpointStatus> {
-    const { endpoints, jobs, clock } = this.#options;
-    const { id, kind } = status.endpoint;
-    const observe = async <T>(asked: Promise<T>, before: Observed<T>): Promise<Observed<T>> => {
-      try {
-        return known(await asked, clock.now());
-      } catch (error) {
-        return unknown(before.known ? clock.now() : before.since, toFault(error));
-      }
-    };
-    const [workers, health] = await Promise.all([
-      observe(endpoints.workers(id, signal), status.workers),
-      // A load balancer has no queue to ask.
-      kind === 'loadBalancer' ? status.health : observe(jobs.health(id, signal), status.health),
-    ]);
-    throwIfAborted(signal);
-    return { ...status, workers, health };
-  }
-
   #watch(): void {
     const { clock, log, watchEveryMs: everyMs } = this.#options;
-    const ids = (): readonly string[] => {
-      const costly = this.#seen().filter(({ workers }) => workers.known && workers.value.some(isBilled));
-      return [...new Set([...this.#atWork, ...costly.map(({ endpoint }) => endpoint.id)])];
-    };
-    if (everyMs === undefined || this.#isWatching || ids().length === 0) return;
+    if (everyMs === undefined || this.#isWatching || this.#seen().length + this.#atWork.length === 0) return;
     this.#isWatching = true;
+    const [seen, atWork] = [() => this.#seen(), () => this.#atWork];
     const read = (id: string, signal: AbortSignal): Promise<void> => this.#readWorkers(id, signal);
-    watchWorkers({ clock, log, everyMs, ids, read }, this.#life.signal)
+    watchWorkers({ clock, log, everyMs, seen, atWork, read }, this.#life.signal)
       .catch((error: unknown) => {
         if (!this.#life.signal.aborted) log.warn(`Workers are not watched: ${toFault(error).message}`);
       })
@@ -245,17 +217,13 @@ export class EndpointService implements Disposable {
   }
 
   async #readWorkers(endpointId: string, signal: AbortSignal): Promise<void> {
-    const { endpoints, clock } = this.#options;
     if (!this.#prices.known) await this.#readPrices(signal);
-    if (!this.#seen().some(({ endpoint }) => endpoint.id === endpointId))
-      return void (await this.look(endpointId, signal));
-    const workers = await endpoints.workers(endpointId, signal).then(
-      (listed) => known(listed, clock.now()),
-      (error: unknown) => unknown(clock.now(), toFault(error)),
-    );
-    throwIfAborted(signal);
-    const seen = this.#seen().find(({ endpoint }) => endpoint.id === endpointId);
-    if (seen !== undefined) this.#put({ ...seen, workers });
+    const find = (): EndpointStatus | undefined => this.#seen().find(({ endpoint }) => endpoint.id === endpointId);
+    const before = find();
+    if (before === undefined) return void (await this.look(endpointId, signal));
+    const { workers } = await withWorkers(this.#options, before, signal);
+    const now = find();
+    if (now !== undefined) this.#put({ ...now, workers });
   }
 
   #seen(): readonly EndpointStatus[] {
@@ -292,8 +260,4 @@ export class EndpointService implements Disposable {
 
 function detailsOf({ workers, health }: EndpointStatus): Pick<EndpointStatus, 'workers' | 'health'> {
   return { workers, health };
-}
-
-function seenAt({ workers }: EndpointStatus): number {
-  return workers.known ? workers.at : workers.why === undefined ? 0 : workers.since;
 }

@@ -1,7 +1,7 @@
 import type { BackendResult } from '../backends/backend.ts';
 import { formatUsdPerHour } from '../cost/price.ts';
 import type { Endpoint, GpuPrice } from './endpoint.ts';
-import { pricesOf } from './endpoint.ts';
+import { pricesOf } from './workerCost.ts';
 import type { Worker } from './endpointClient.ts';
 import type { RemoteJob } from './remoteJob.ts';
 

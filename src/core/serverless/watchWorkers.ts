@@ -1,12 +1,15 @@
 import { throwIfAborted, toFault } from '../kernel/fault.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
+import type { EndpointStatus } from './endpointStatus.ts';
+import { isBilled } from './workerCost.ts';
 
 export interface WatchWorkersOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly everyMs: number;
-  /** Endpoints whose workers cost money or may soon, by id. */
-  readonly ids: () => readonly string[];
+  readonly seen: () => readonly EndpointStatus[];
+  /** Endpoints that have a job of ours, by id. */
+  readonly atWork: () => readonly string[];
   readonly read: (endpointId: string, signal: AbortSignal) => Promise<void>;
 }
 
@@ -15,12 +18,13 @@ export interface WatchWorkersOptions {
  * by themselves after the last one, which nobody else would notice.
  */
 export async function watchWorkers(options: WatchWorkersOptions, signal: AbortSignal): Promise<void> {
-  const { clock, log, everyMs, ids, read } = options;
+  const { clock, log, everyMs, seen, atWork, read } = options;
   for (;;) {
-    const now = ids();
-    if (now.length === 0) return;
+    const costly = seen().filter(({ workers }) => workers.known && workers.value.some(isBilled));
+    const ids = [...new Set([...atWork(), ...costly.map(({ endpoint }) => endpoint.id)])];
+    if (ids.length === 0) return;
     await Promise.all(
-      now.map((id) =>
+      ids.map((id) =>
         read(id, signal).catch((error: unknown) => {
           throwIfAborted(signal);
           log.debug(`The workers of ${id} are not known: ${toFault(error).message}`);

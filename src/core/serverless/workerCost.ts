@@ -1,5 +1,4 @@
 import type { Observed } from '../kernel/observed.ts';
-import { pricesOf } from './endpoint.ts';
 import type { Endpoint, GpuPrice } from './endpoint.ts';
 import type { Worker } from './endpointClient.ts';
 
@@ -20,6 +19,11 @@ export interface BilledWorker {
  */
 export function isBilled({ status, gpuId }: Pick<Worker, 'status' | 'gpuId'>): boolean {
   return status === 'running' || status === 'idle' || (status === 'initializing' && gpuId !== undefined);
+}
+
+/** Those that the endpoint's workers may get. */
+export function pricesOf(endpoint: Endpoint, prices: readonly GpuPrice[]): readonly GpuPrice[] {
+  return prices.filter(({ gpuId, pool }) => endpoint.gpuPools.includes(pool) && !endpoint.excludedGpus.includes(gpuId));
 }
 
 /** Of one worker with the dearest GPU that it may get, in micro-dollars per hour; undefined = not known. */

@@ -1,11 +1,10 @@
 import { viewItem } from '../../contract.ts';
 import { formatUsdPerHour } from '../../core/cost/price.ts';
 import type { Observed } from '../../core/kernel/observed.ts';
-import { pricesOf } from '../../core/serverless/endpoint.ts';
 import type { Endpoint, GpuPrice } from '../../core/serverless/endpoint.ts';
 import type { Worker } from '../../core/serverless/endpointClient.ts';
 import type { EndpointStatus } from '../../core/serverless/endpointService.ts';
-import { workerMicrosPerHour } from '../../core/serverless/workerCost.ts';
+import { pricesOf, workerMicrosPerHour } from '../../core/serverless/workerCost.ts';
 import type { EndpointScene } from './endpointScene.ts';
 import {
   endpointHealth,

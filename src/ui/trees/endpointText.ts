@@ -1,10 +1,9 @@
 import type { Health } from '../../core/backends/backend.ts';
 import { endpointObstacle, healthOf } from '../../core/serverless/endpointHealth.ts';
-import { pricesOf } from '../../core/serverless/endpoint.ts';
 import type { Endpoint, GpuPrice } from '../../core/serverless/endpoint.ts';
 import type { WorkerStatus } from '../../core/serverless/endpointClient.ts';
 import type { EndpointStatus } from '../../core/serverless/endpointService.ts';
-import { workerMicrosPerHour } from '../../core/serverless/workerCost.ts';
+import { pricesOf, workerMicrosPerHour } from '../../core/serverless/workerCost.ts';
 import { formatUsdPerHour } from '../../core/cost/price.ts';
 import type { RowIcon } from './row.ts';
 
