@@ -4,13 +4,17 @@ import { tiers } from '../../core/backends/backend.ts';
 import type { Tier } from '../../core/backends/backend.ts';
 import type { BackendManager, BackendStatus } from '../../core/backends/backendManager.ts';
 import { Fault } from '../../core/kernel/fault.ts';
+import { late } from '../../core/kernel/late.ts';
 import type { Settings } from '../../core/settings.ts';
 import { ownName, stateName, stateOf } from '../trees/backendRows.ts';
 import { dotted } from '../trees/row.ts';
 import { writeSetting } from '../writeSetting.ts';
 import type { Command } from './runCommand.ts';
+import type { StrategyServices } from './strategyCommand.ts';
 
-export interface BackendCommandServices {
+const strategy = late(() => import('./strategyCommand.ts'));
+
+export interface BackendCommandServices extends StrategyServices {
   readonly backends: BackendManager;
   readonly settings: () => Settings;
   /** Empty = none. */
@@ -36,6 +40,11 @@ export function backendCommands(services: BackendCommandServices): readonly Comm
       id: commands.chooseBackend,
       failure: vscode.l10n.t('The backend could not be chosen'),
       run: () => chooseBackend(services),
+    },
+    {
+      id: commands.chooseStrategy,
+      failure: vscode.l10n.t('The strategy could not be chosen'),
+      run: (_args, signal) => strategy.chooseStrategy(services, signal),
     },
     {
       id: commands.useAllBackends,

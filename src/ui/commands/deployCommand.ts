@@ -6,18 +6,16 @@ import { diskMicrosPerHour, hourlyCostMicros } from '../../core/fleet/podCost.ts
 import type { ReadyPod } from '../../core/fleet/waitUntilReady.ts';
 import type { GpuCandidate } from '../../core/fleet/rankGpus.ts';
 import { throwIfAborted } from '../../core/kernel/fault.ts';
-import type { RunpodClient } from '../../core/runpod/runpodClient.ts';
 import type { Settings } from '../../core/settings.ts';
 import { withProgress } from '../withProgress.ts';
 import { openInBrowser } from './backendCommands.ts';
 import { pickGpu } from './deployCommandPick.ts';
+import type { PickGpuServices } from './deployCommandPick.ts';
 import { requireRunpodKey, requireTrust } from './podChoice.ts';
 import { readyReport } from './podControl.ts';
 import type { PodControlServices } from './podControl.ts';
 
-export interface DeployServices extends PodControlServices {
-  readonly gpuTypes: RunpodClient['listGpuTypes'];
-}
+export interface DeployServices extends PodControlServices, PickGpuServices {}
 
 /** GPU types with prices, the price asked, then progress until ComfyUI answers. A cancelled one leaves no pod behind. */
 export async function deployPod(services: DeployServices, signal: AbortSignal): Promise<void> {
@@ -50,7 +48,12 @@ async function mayCost(candidates: readonly GpuCandidate[], settings: Settings):
   const text =
     candidates.length === 1
       ? vscode.l10n.t('Deploy a pod with {0} for {1}?', first?.name ?? '', most)
-      : vscode.l10n.t('Deploy a pod with the cheapest free GPU, from {0} to at most {1}?', least, most);
+      : vscode.l10n.t(
+          'Deploy a pod with {0}, or the next GPU that is free, from {1} to {2}?',
+          first?.name ?? '',
+          least,
+          most,
+        );
   const disks = { containerDiskGb: settings['cloud.diskGb'], volumeGb: settings['cloud.volumeGb'] };
   const detail = vscode.l10n.t(
     'Its {0} GB of disk cost another {1}, and {2} while it is stopped. It stops itself after {3} min without work.',

@@ -1,16 +1,26 @@
 import * as vscode from 'vscode';
 import { commands } from '../../contract.ts';
+import { basisText, priceText } from '../../core/cost/gpuAdvice.ts';
+import type { GpuAdvice } from '../../core/cost/gpuAdvice.ts';
 import { formatUsdPerHour } from '../../core/cost/price.ts';
 import { rankGpus } from '../../core/fleet/rankGpus.ts';
 import type { GpuCandidate, GpuRanking } from '../../core/fleet/rankGpus.ts';
-import { throwIfAborted } from '../../core/kernel/fault.ts';
+import { throwIfAborted, toFault } from '../../core/kernel/fault.ts';
+import type { Log } from '../../core/kernel/ports.ts';
+import type { Choice } from '../../core/queue/choice.ts';
+import { durationText } from '../../core/queue/dispatch.ts';
 import type { Cloud, GpuType, Stock } from '../../core/runpod/gpuType.ts';
 import type { RunpodClient } from '../../core/runpod/runpodClient.ts';
 import type { Settings } from '../../core/settings.ts';
 
 export interface PickGpuServices {
   readonly gpuTypes: RunpodClient['listGpuTypes'];
+  readonly choice: Pick<Choice, 'adviseGpus'>;
+  readonly log: Log;
 }
+
+/** What a job takes and costs on each GPU; undefined = the records cannot be read. */
+type Advice = Awaited<ReturnType<Choice['adviseGpus']>> | undefined;
 
 interface GpuItem extends vscode.QuickPickItem {
   /** In the order to try them. */
@@ -28,7 +38,7 @@ const stockTexts: Readonly<Record<Stock, string>> = {
 
 /** The GPU types to try, in order; undefined when the person chose none. The box is open while RunPod is asked. */
 export async function pickGpu(
-  { gpuTypes }: PickGpuServices,
+  { gpuTypes, choice, log }: PickGpuServices,
   settings: Settings,
   signal: AbortSignal,
 ): Promise<readonly GpuCandidate[] | undefined> {
@@ -56,9 +66,13 @@ export async function pickGpu(
       count: 1,
       maxUsdPerHourMicros: Math.round(settings['cloud.maxUsdPerHour'] * 1_000_000),
     });
+    const advice: Advice = await choice.adviseGpus(ranking.candidates).catch((error: unknown) => {
+      log.warn(`No GPU can be advised: ${toFault(error).message}`);
+      return undefined;
+    });
     box.busy = false;
     box.placeholder = limitsText(settings);
-    box.items = gpuItems(ranking, gpus);
+    box.items = gpuItems(ranking, gpus, advice);
     const item = await chosen;
     throwIfAborted(signal);
     if (item?.limits === true) await vscode.commands.executeCommand(commands.openSettings, 'cloud');
@@ -78,7 +92,7 @@ function limitsText(settings: Settings): string {
   );
 }
 
-function gpuItems({ candidates, refused }: GpuRanking, gpus: readonly GpuType[]): GpuItem[] {
+function gpuItems({ candidates, refused }: GpuRanking, gpus: readonly GpuType[], advice: Advice): GpuItem[] {
   const byId = new Map(gpus.map((gpu) => [gpu.id, gpu]));
   const others = refused.flatMap(({ gpuId, cloud, why }): GpuItem[] => {
     const gpu = byId.get(gpuId);
@@ -86,9 +100,13 @@ function gpuItems({ candidates, refused }: GpuRanking, gpus: readonly GpuType[])
     return [{ label: `$(circle-slash) ${gpu.name}`, description: `${gpu.memoryGb} GB · ${why}`, limits: true }];
   });
   const notNow = { label: vscode.l10n.t('Not now'), kind: vscode.QuickPickItemKind.Separator };
+  const job = advice?.about === undefined ? vscode.l10n.t('a usual picture') : `‘${advice.about}’`;
+  const prices = vscode.l10n.t('Price of a job like {0}, while the pod works', job);
+  const advised = advice?.gpus.map((one) => candidateItem(one.candidate, one));
   return [
-    ...firstItems(candidates),
-    ...candidates.map(candidateItem),
+    ...firstItems(candidates, advice),
+    ...(advice === undefined ? [] : [{ label: prices, kind: vscode.QuickPickItemKind.Separator }]),
+    ...(advised ?? candidates.map((candidate) => candidateItem(candidate, undefined))),
     ...(others.length === 0 ? [] : [notNow]),
     ...others,
     { label: vscode.l10n.t('$(gear) Change the limits…'), limits: true },
@@ -101,28 +119,42 @@ function isOffered(gpu: GpuType, cloud: Cloud): boolean {
   return gpu.memoryGb > 0 && gpu.manufacturer !== 'AMD' && tier.offered && (tier.usdPerHourMicros ?? 0) > 0;
 }
 
-function firstItems(candidates: readonly GpuCandidate[]): GpuItem[] {
+function firstItems(candidates: readonly GpuCandidate[], advice: Advice): GpuItem[] {
   const [first, second] = candidates;
   if (first === undefined) {
     return [{ label: vscode.l10n.t('$(warning) No GPU within your limits is in stock'), limits: true }];
   }
   if (second === undefined) return [];
+  const next = (name: string): string => vscode.l10n.t('{0} first; when it is taken, the next one of this list', name);
+  const best = advice?.gpus[0];
+  const cheapest: GpuItem = {
+    label: vscode.l10n.t('$(zap) The cheapest hour that is free'),
+    description: vscode.l10n.t('from {0}', formatUsdPerHour(first.usdPerHourMicros)),
+    detail: next(first.name),
+    candidates,
+  };
+  if (advice === undefined || best === undefined) return [cheapest];
+  const reason = advice.because === undefined ? '' : `${best.candidate.name}: ${advice.because}`;
   return [
     {
-      label: vscode.l10n.t('$(zap) The cheapest that is free'),
-      description: vscode.l10n.t('from {0}', formatUsdPerHour(first.usdPerHourMicros)),
-      detail: vscode.l10n.t('{0} first; when it is taken, the next one of this list', first.name),
-      candidates,
+      label: vscode.l10n.t('$(star-full) The best price of a job that is free'),
+      description: vscode.l10n.t('{0}, {1} first', priceText(best), best.candidate.name),
+      detail: reason,
+      candidates: advice.gpus.map(({ candidate }) => candidate),
     },
+    ...(best.candidate === first ? [] : [cheapest]),
   ];
 }
 
-function candidateItem(candidate: GpuCandidate): GpuItem {
+function candidateItem(candidate: GpuCandidate, advice: GpuAdvice | undefined): GpuItem {
   const { name, memoryGb, usdPerHourMicros, stock } = candidate;
   const inStock = stock === undefined ? vscode.l10n.t('stock not known') : stockTexts[stock];
+  const time = advice === undefined ? '' : durationText(advice.seconds);
+  const detail = advice === undefined ? {} : { detail: `${priceText(advice)} · ${time} · ${basisText(advice)}` };
   return {
     label: `$(circuit-board) ${name}`,
     description: `${memoryGb} GB · ${formatUsdPerHour(usdPerHourMicros)} · ${inStock}`,
+    ...detail,
     candidates: [candidate],
   };
 }

@@ -22,6 +22,7 @@ export function statusMenu({ jobs, activePods }: StatusMenuServices): Command {
         item(vscode.l10n.t('$(wand) Generate from Prompt…'), commands.generateFromPrompt),
         ...(running > 0 ? [item(vscode.l10n.t('$(stop-circle) Cancel Job'), commands.cancelJob, String(running))] : []),
         item(vscode.l10n.t('$(list-selection) Choose Backend…'), commands.chooseBackend),
+        item(vscode.l10n.t('$(law) Choose Strategy…'), commands.chooseStrategy),
         item(vscode.l10n.t('$(refresh) Check Backends Now'), commands.checkBackends),
         ...(pods > 0
           ? [item(vscode.l10n.t('$(debug-stop) Stop All Pods'), commands.stopAllPods, `${pods} running`)]
