@@ -3,6 +3,7 @@ import { isBilled } from '../core/cost/podMeter.ts';
 import type { Budgets } from '../core/cost/budgets.ts';
 import type { Ledger } from '../core/cost/ledger.ts';
 import { billedWorkers } from '../core/serverless/workerCost.ts';
+import type { BilledWorker } from '../core/serverless/workerCost.ts';
 import type { EndpointService } from '../core/serverless/endpointService.ts';
 import { shortGpuName } from './trees/gpuText.ts';
 import type { StatusSnapshot } from './statusText.ts';
@@ -29,22 +30,16 @@ export function moneySnapshot({
   const running = (pods.lastSeen?.pods ?? []).filter(isBilled);
   const { lastSeen, prices } = endpoints;
   const workers = billedWorkers(lastSeen?.endpoints ?? [], prices.known ? prices.value : undefined);
-  const sum = [...running, ...workers].reduce<number | undefined>(
-    (all, { usdPerHourMicros }) =>
-      all === undefined || usdPerHourMicros === undefined ? undefined : all + usdPerHourMicros,
-    0,
-  );
+  const sum = sumOf([...running, ...workers]);
   const spending = ledger?.spending;
   return {
     // Without a key we have started nothing: that is known.
     runningUsdPerHourMicros: !hasRunpodKey() ? 0 : pods.pods.known ? sum : undefined,
     runningPods: [
       ...running.map(({ name, gpu, usdPerHourMicros }) => ({ name, gpu: shortGpuName(gpu), usdPerHourMicros })),
-      ...workers.map(({ endpoint, gpuId, gpuCount, usdPerHourMicros }) => ({
-        name: `worker of ${endpoint}`,
-        gpu: gpuId === undefined ? undefined : shortGpuName({ id: gpuId, count: gpuCount }),
-        usdPerHourMicros,
-      })),
+      ...[...Map.groupBy(workers, ({ endpoint, gpuId, gpuCount }) => `${endpoint} ${gpuId} ${gpuCount}`).values()].map(
+        groupText,
+      ),
     ],
     spent: spending?.known
       ? {
@@ -55,4 +50,23 @@ export function moneySnapshot({
       : undefined,
     budgets: budgets.uses.known ? budgets.uses.value : [],
   };
+}
+
+/** Workers of one endpoint with equal cards. */
+function groupText(workers: readonly BilledWorker[]): StatusSnapshot['runningPods'][number] {
+  const [{ endpoint, gpuId, gpuCount } = { endpoint: '', gpuId: undefined, gpuCount: 1 }] = workers;
+  return {
+    name: workers.length === 1 ? `1 worker of ${endpoint}` : `${workers.length} workers of ${endpoint}`,
+    gpu: gpuId === undefined ? undefined : shortGpuName({ id: gpuId, count: gpuCount * workers.length }),
+    usdPerHourMicros: sumOf(workers),
+  };
+}
+
+/** Unknown as soon as one is. */
+function sumOf(all: readonly { readonly usdPerHourMicros: number | undefined }[]): number | undefined {
+  return all.reduce<number | undefined>(
+    (sum, { usdPerHourMicros }) =>
+      sum === undefined || usdPerHourMicros === undefined ? undefined : sum + usdPerHourMicros,
+    0,
+  );
 }

@@ -4,6 +4,7 @@ import { known, unknown } from '../../src/core/kernel/observed.ts';
 import type { Observed } from '../../src/core/kernel/observed.ts';
 import { toEndpoint } from '../../src/core/serverless/endpoint.ts';
 import type { GpuPrice } from '../../src/core/serverless/endpoint.ts';
+import type { Worker } from '../../src/core/serverless/endpointClient.ts';
 import { moneySnapshot } from '../../src/ui/moneySnapshot.ts';
 import { statusText } from '../../src/ui/statusText.ts';
 import type { StatusSnapshot } from '../../src/ui/statusText.ts';
@@ -65,12 +66,12 @@ describe('the status bar and serverless workers', () => {
     gpu: { pools: ['ADA_24'], count: 1 },
   });
   const price = { gpuId: worker.gpuId, name: 'RTX 4090', pool: 'ADA_24', usdPerHourMicros: 1_116_000 };
-  const money = (prices: Observed<readonly GpuPrice[]>) =>
+  const money = (prices: Observed<readonly GpuPrice[]>, up: readonly Worker[] = [worker]) =>
     moneySnapshot({
       pods: { pods: known([], 0), lastSeen: { pods: [], at: 0 } },
       endpoints: {
         prices,
-        lastSeen: { endpoints: [{ endpoint, workers: known([worker], 0), health: unknown(0) }], at: 0 },
+        lastSeen: { endpoints: [{ endpoint, workers: known(up, 0), health: unknown(0) }], at: 0 },
       },
       ledger: undefined,
       budgets: { uses: known([], 0) },
@@ -80,7 +81,13 @@ describe('the status bar and serverless workers', () => {
   it('counts what is up now, and names it', () => {
     const { text, tooltip } = shown([], money(known([price], 0)));
     assert.match(text, /\$1\.12\/h/);
-    assert.match(tooltip, /worker of comfy \| RTX 4090 · \\\$1\\\.12\/h/);
+    assert.match(tooltip, /1 worker of comfy \| RTX 4090 · \\\$1\\\.12\/h/);
+  });
+
+  it('tells many as one row', () => {
+    const { text, tooltip } = shown([], money(known([price], 0), [worker, { ...worker, id: 'w2', status: 'idle' }]));
+    assert.match(text, /\$2\.23\/h/);
+    assert.match(tooltip, /2 workers of comfy \| 2 × RTX 4090 · \\\$2\\\.23\/h/);
   });
 
   it('does not call a price that it does not know nothing', () => {

@@ -29,24 +29,14 @@ export async function withDetails(
   status: EndpointStatus,
   signal: AbortSignal,
 ): Promise<EndpointStatus> {
+  const { endpoints, jobs, clock } = options;
   const { id, kind } = status.endpoint;
-  const [{ workers }, health] = await Promise.all([
-    withWorkers(options, status, signal),
+  const [workers, health] = await Promise.all([
+    observe(clock, endpoints.workers(id, signal), status.workers, signal),
     // A load balancer has no queue to ask.
-    kind === 'loadBalancer'
-      ? status.health
-      : observe(options.clock, options.jobs.health(id, signal), status.health, signal),
+    kind === 'loadBalancer' ? status.health : observe(clock, jobs.health(id, signal), status.health, signal),
   ]);
   return { ...status, workers, health };
-}
-
-export async function withWorkers(
-  { endpoints, clock }: EndpointReadsOptions,
-  status: EndpointStatus,
-  signal: AbortSignal,
-): Promise<EndpointStatus> {
-  const asked = endpoints.workers(status.endpoint.id, signal);
-  return { ...status, workers: await observe(clock, asked, status.workers, signal) };
 }
 
 async function observe<T>(

@@ -14,7 +14,7 @@ import type { EndpointStatus } from './endpointStatus.ts';
 import type { JobClient } from './jobClient.ts';
 
 const { createEndpoint, changeWorkers } = late(() => import('./createEndpoint.ts'));
-const { readDetails, withDetails, withWorkers } = late(() => import('./endpointReads.ts'));
+const { readDetails, withDetails } = late(() => import('./endpointReads.ts'));
 const { watchWorkers } = late(() => import('./watchWorkers.ts'));
 
 export type { EndpointStatus };
@@ -221,9 +221,9 @@ export class EndpointService implements Disposable {
     const find = (): EndpointStatus | undefined => this.#seen().find(({ endpoint }) => endpoint.id === endpointId);
     const before = find();
     if (before === undefined) return void (await this.look(endpointId, signal));
-    const { workers } = await withWorkers(this.#options, before, signal);
+    const read = await withDetails(this.#options, before, signal);
     const now = find();
-    if (now !== undefined) this.#put({ ...now, workers });
+    if (now !== undefined) this.#put({ ...now, ...detailsOf(read) });
   }
 
   #seen(): readonly EndpointStatus[] {

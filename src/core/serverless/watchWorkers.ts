@@ -31,6 +31,7 @@ export async function watchWorkers(options: WatchWorkersOptions, signal: AbortSi
         }),
       ),
     );
-    await clock.sleep(everyMs, signal);
+    // They come and go by the second while there is work.
+    await clock.sleep(atWork().length > 0 ? everyMs / 3 : everyMs, signal);
   }
 }
