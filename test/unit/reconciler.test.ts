@@ -44,6 +44,8 @@ class Bench {
   readonly errors: unknown[] = [];
   pods: readonly FleetPod[] | 'unknown' = [pod];
   waiting: readonly QueuedWork[] = [];
+  leftMicros: number | undefined;
+  holdSeconds = 0;
   looks = 0;
   observeFault: Error | undefined;
   carryOut: (change: FleetChange) => void = () => undefined;
@@ -80,7 +82,7 @@ class Bench {
       elsewhere: [],
       candidates: known([], nowMs),
       policy,
-      budget: { remainingMicros: undefined, usedShare: 0 },
+      budget: { remainingMicros: this.leftMicros, usedShare: 0, holdSeconds: this.holdSeconds },
       gapsSeconds: [],
     };
   }
@@ -161,6 +163,58 @@ describe('fleet reconciler', () => {
     bench.reconciler.forgetFailures();
     await bench.clock.run(11 * minute);
     assert.equal(bench.events.length, 2);
+  });
+
+  it('takes a refusal of the budget for what it is, and tries again when more is left, however soon or late', async () => {
+    const bench = new Bench();
+    bench.waiting = [job];
+    bench.leftMicros = 100_000;
+    bench.carryOut = () => {
+      throw new Fault('overBudget', 'The pod costs about $0.11', { delivered: 'no' });
+    };
+    bench.reconciler.wake();
+    await bench.clock.run(90 * minute);
+    assert.equal(bench.events.length, 1, 'time alone changes nothing');
+    assert.match(bench.reconciler.next?.because ?? '', /, but the budget has too little left$/);
+    bench.leftMicros = 105_000;
+    await bench.clock.run(95 * minute);
+    assert.equal(bench.events.length, 1, 'nor does a little more');
+    bench.leftMicros = 200_000;
+    bench.carryOut = () => bench.become('ready', { inFlight: 1, idleSinceMs: undefined });
+    await bench.clock.run(97 * minute);
+    assert.deepEqual(
+      bench.log.map((line) => line.replace(/^\d+ /, '')),
+      ['start overBudget', 'start done'],
+    );
+  });
+
+  it('does not ask a budget in vain for what a launch will reserve', async () => {
+    const bench = new Bench();
+    bench.waiting = [job];
+    bench.leftMicros = 100_000;
+    bench.holdSeconds = 20 * 60;
+    bench.reconciler.wake();
+    await bench.clock.run(1 * minute);
+    assert.deepEqual(bench.events, []);
+    assert.match(bench.reconciler.next?.because ?? '', /the budget has too little left$/);
+    bench.leftMicros = 120_000;
+    await bench.clock.run(3 * minute);
+    assert.ok(bench.events.length > 0);
+  });
+
+  it('pauses after a pod that was dearer than RunPod had said, which more budget does not heal', async () => {
+    const bench = new Bench();
+    bench.waiting = [job];
+    bench.leftMicros = 100_000;
+    bench.carryOut = () => {
+      throw new Fault('overBudget', 'The pod costs $0.50/h instead of the quoted $0.30/h; it was stopped');
+    };
+    bench.reconciler.wake();
+    await bench.clock.run(1 * minute);
+    bench.leftMicros = 900_000;
+    await bench.clock.run(10 * minute);
+    assert.equal(bench.events.length, 1);
+    assert.match(bench.reconciler.next?.because ?? '', /the last launch failed/);
   });
 
   it('asks again for a stop that failed', async () => {

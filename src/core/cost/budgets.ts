@@ -113,18 +113,23 @@ export class Budgets implements Disposable, JobBudgets, PodCommitments {
 
   /**
    * For the plan of pods. `remainingMicros` is undefined without a budget, and not above 0 only when one is spent: what is
-   * merely reserved is no reason to stop a pod. While the sums are unknown nothing fits, and nothing is stopped.
+   * merely reserved is no reason to stop a pod. `holdSeconds` is what {@link commit} reserves. While the sums are unknown nothing fits, and nothing is stopped.
    */
-  podBudget(): { readonly remainingMicros: number | undefined; readonly usedShare: number } {
+  podBudget(): {
+    readonly remainingMicros: number | undefined;
+    readonly usedShare: number;
+    readonly holdSeconds: number;
+  } {
     const { uses } = this;
-    if (!uses.known) return { remainingMicros: 1, usedShare: 0 };
+    const holdSeconds = this.#holdMs() / 1_000;
+    if (!uses.known) return { remainingMicros: 1, usedShare: 0, holdSeconds };
     const own = uses.value.filter((use) => concerns(use, 'cloud'));
-    if (own.length === 0) return { remainingMicros: undefined, usedShare: 0 };
+    if (own.length === 0) return { remainingMicros: undefined, usedShare: 0, holdSeconds };
     const left = Math.min(...own.map(leftMicros));
     const usedShare = Math.max(
       ...own.map((use) => (use.limitMicros === 0 ? 1 : 1 - leftMicros(use) / use.limitMicros)),
     );
-    return { remainingMicros: this.isSpent('cloud') ? 0 : Math.max(1, left), usedShare };
+    return { remainingMicros: this.isSpent('cloud') ? 0 : Math.max(1, left), usedShare, holdSeconds };
   }
 
   /** Why so much pod time may not be begun now; undefined = it may. Holds nothing. Fault 'io' when it cannot be known. */
@@ -166,7 +171,7 @@ export class Budgets implements Disposable, JobBudgets, PodCommitments {
     const { store, settings, newId, ledger } = this.#options;
     const last = podId === undefined ? undefined : await store.lastUsdPerHourMicros(podId);
     const rate = usdPerHourMicros || last || settings()['cloud.maxUsdPerHour'] * 1_000_000;
-    const ms = (bootMinutes + settings()['cloud.idleMinutes']) * 60_000;
+    const ms = this.#holdMs();
     const subject = podId ?? `new pod ${newId()}`;
     const { nowMs: fromMs } = ledger.periods();
     const span = { fromMs, toMs: fromMs + ms, micros: podTimeMicros(rate, ms) };
@@ -196,6 +201,11 @@ export class Budgets implements Disposable, JobBudgets, PodCommitments {
     this.#listening.dispose();
     this.#changed.dispose();
     this.#noticed.dispose();
+  }
+
+  /** Reserved for a pod that is started. */
+  #holdMs(): number {
+    return (bootMinutes + this.#options.settings()['cloud.idleMinutes']) * 60_000;
   }
 
   async #hold(hold: Reservation, what: string): Promise<void> {

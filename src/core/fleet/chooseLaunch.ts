@@ -144,8 +144,10 @@ function isWorth({ option, drained, taken, micros }: Valued, before: Drain, { po
 
 /** Boot, at least one job and the idle time must be payable, beside what the others will still need to end theirs. */
 function isAffordable({ option, taken }: Valued, scene: Scene, active: readonly FleetPod[]): boolean {
-  const { remainingMicros } = scene.budget;
+  const { remainingMicros, holdSeconds = 0 } = scene.budget;
   if (remainingMicros === undefined) return true;
+  // It would be refused.
+  if (podTimeMicros(option.usdPerHourMicros, holdSeconds * 1_000) > remainingMicros) return false;
   const { least } = scene.policy.idleSeconds;
   const job = Math.max(0, ...scene.waiting.slice(0, 1).map((work) => secondsOn(work, option.gpu)));
   const ownSeconds = option.bootSeconds + Math.max(job, Math.min(taken.seconds, 2 * option.bootSeconds)) + least;

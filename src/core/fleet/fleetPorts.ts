@@ -1,6 +1,5 @@
 import type { BackendStatus } from '../backends/backendManager.ts';
 import type { Budgets } from '../cost/budgets.ts';
-import { formatUsdPerHour } from '../cost/price.ts';
 import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
 import { known, unknown } from '../kernel/observed.ts';
 import type { Observed } from '../kernel/observed.ts';
@@ -26,6 +25,7 @@ import type { PodService } from './podService.ts';
 import { rankGpus } from './rankGpus.ts';
 import type { GpuCandidate } from './rankGpus.ts';
 import type { FleetPorts, ObservedScene } from './reconciler.ts';
+import { insteadText } from './withinBudget.ts';
 
 export interface FleetPortsOptions {
   readonly pods: PodService;
@@ -272,14 +272,14 @@ export function createFleetPorts(options: FleetPortsOptions): FleetPorts {
       change,
       { what: 'create', podId: undefined, podName: undefined, usdPerHourMicros: undefined },
       async () => {
-        const { pod, candidate, refused } = await pods.launch(deployRequest(candidates, settings()), signal);
-        const price = formatUsdPerHour(candidate.usdPerHourMicros);
-        const instead = `; RunPod had none of the ${refused.length} before, so it is an ${candidate.name} at ${price}`;
+        const deployed = await pods.launch(deployRequest(candidates, settings()), signal);
+        const { pod, candidate } = deployed;
+        const instead = insteadText(deployed);
         return {
           podId: pod.id,
           podName: pod.name,
           usdPerHourMicros: pod.usdPerHourMicros || candidate.usdPerHourMicros,
-          ...(refused.length === 0 ? {} : { because: change.because + instead }),
+          ...(instead === undefined ? {} : { because: `${change.because}; ${instead}` }),
         };
       },
     );

@@ -139,6 +139,8 @@ export interface FleetBudget {
   readonly remainingMicros: number | undefined;
   /** Of the tightest budget, 0 to 1. */
   readonly usedShare: number;
+  /** A launch reserves so much time of its GPU; absent = nothing is reserved. */
+  readonly holdSeconds?: number;
 }
 
 /** What an action is expected to bring and to cost. Undefined = cannot be told, or nothing to compare with. */

@@ -45,7 +45,7 @@ export function planLaunch(given: Scene, pods: readonly FleetPod[]): PlannedActi
   if (chosen === 'noBudget') return wait(`${wish.because}, but the budget has too little left`);
   if (chosen === 'notWorth') {
     if (Number.isFinite(before.seconds))
-      return wait(`The queue drains in ${durationText(before.seconds)}: another pod is not worth it`);
+      return wait(`What waits is done in ${durationText(before.seconds)}: another pod is not worth it`);
     return wait(`${wish.because}, and nothing that can be had now could do it either`, coolsUntilMs);
   }
   const { first, created, passedOver } = chosen;
@@ -106,7 +106,7 @@ function wanted(scene: Scene, pods: readonly FleetPod[], before: Drain): Wish | 
       const settledMs = oldestSinceMs(onPods) + settleSeconds * 1_000;
       if (nowMs < settledMs) return { not: 'New work is being queued', untilMs: settledMs };
       if (before.seconds <= rule.targetWaitSeconds) {
-        return { not: `The queue drains in ${durationText(before.seconds)}, which is soon enough` };
+        return { not: `What waits is done in ${durationText(before.seconds)}, which is soon enough` };
       }
       return { because: `${jobs} would take ${durationText(before.seconds)}`, forWork: true, needsWorth: true };
     }

@@ -22,11 +22,11 @@ import { comfyPort, proxyAddress } from './proxyAddress.ts';
 import { SharedWaits } from './sharedWaits.ts';
 import type { PodCommitments } from '../cost/budgets.ts';
 import { untilAborted } from '../kernel/untilAborted.ts';
-import { deployWithinBudget, startWithinBudget } from './withinBudget.ts';
 import type { ReadyDeps, ReadyPod, ReadyProgress } from './waitUntilReady.ts';
 
 const { stopPod, restartPod, terminatePod } = late(() => import('./podActions.ts'));
 const { waitUntilReady } = late(() => import('./waitUntilReady.ts'));
+const { deployWithinBudget, startWithinBudget } = late(() => import('./withinBudget.ts'));
 
 /** What RunPod did not answer a moment ago, it does not answer now. */
 const sameSilenceMs = 1_000;

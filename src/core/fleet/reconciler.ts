@@ -5,7 +5,7 @@ import type { Fault } from '../kernel/fault.ts';
 import { Lifetime } from '../kernel/lifetime.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import { allLaunches, isBilled, stopKey } from './fleetScene.ts';
-import type { FleetChange, PlannedAction, Scene } from './fleetScene.ts';
+import type { FleetBudget, FleetChange, PlannedAction, Scene } from './fleetScene.ts';
 import { plan } from './plan.ts';
 
 /** What the reconciler remembers itself, and adds to each observation. */
@@ -50,6 +50,8 @@ const stopCoolMs = 15_000;
 const longestStopCoolMs = 120_000;
 /** After a refusal that only a person can change: key, credit, a rule that we break. */
 const pauseMs = 900_000;
+/** By so much a budget must have grown before it is asked again: reservations melt by little and little. */
+const moreLeft = 1.1;
 
 /**
  * Observes, plans, carries out ONE action, and observes again. Runs from {@link wake} until no work waits and no pod of
@@ -65,6 +67,8 @@ export class Reconciler implements Disposable {
   readonly #coolingUntilMs = new Map<string, number>();
   readonly #failures = new Map<string, number>();
   #lastIdleStopMs: number | undefined;
+  /** What was left of the budget when it refused a launch. */
+  #refusedAtMicros: number | undefined;
   #next: PlannedAction | undefined;
   #running = false;
   #woken = false;
@@ -104,6 +108,7 @@ export class Reconciler implements Disposable {
   forgetFailures(): void {
     this.#coolingUntilMs.clear();
     this.#failures.clear();
+    this.#refusedAtMicros = undefined;
     this.wake();
   }
 
@@ -137,6 +142,7 @@ export class Reconciler implements Disposable {
     const nowMs = this.#clock.now();
     const [action] = plan({
       ...observed,
+      budget: this.#usable(observed.budget),
       nowMs,
       coolingUntilMs: this.#coolingUntilMs,
       lastIdleStopMs: this.#lastIdleStopMs,
@@ -174,7 +180,7 @@ export class Reconciler implements Disposable {
     if (signal.aborted) return;
     const nowMs = this.#clock.now();
     if (fault === undefined) this.#succeeded(change, scene, nowMs);
-    else this.#failed(change, fault, nowMs);
+    else this.#failed(change, fault, scene, nowMs);
     this.#acted.fire({ atMs: nowMs, change, fault });
   }
 
@@ -196,9 +202,13 @@ export class Reconciler implements Disposable {
     if (pod !== undefined && change.cause === 'stuck') this.#cool(pod.gpu, nowMs);
   }
 
-  #failed(change: FleetChange, fault: Fault, nowMs: number): void {
+  #failed(change: FleetChange, fault: Fault, scene: ObservedScene, nowMs: number): void {
     if (change.do === 'stop') {
       this.#cool(stopKey(change.podId), nowMs, stopCoolMs, longestStopCoolMs);
+      return;
+    }
+    if (fault.kind === 'overBudget' && fault.facts.delivered === 'no' && scene.budget.remainingMicros !== undefined) {
+      this.#refusedAtMicros = scene.budget.remainingMicros;
       return;
     }
     switch (fault.kind) {
@@ -219,6 +229,16 @@ export class Reconciler implements Disposable {
         this.#coolingUntilMs.set(allLaunches, nowMs + coolMs);
         for (const name of namesOf(change).slice(0, 1)) this.#cool(name, nowMs);
     }
+  }
+
+  /** A budget that has refused a launch has nothing for another one until clearly more is left: no time heals that. */
+  #usable(budget: FleetBudget): FleetBudget {
+    const { remainingMicros: left } = budget;
+    const refused = this.#refusedAtMicros;
+    if (refused === undefined) return budget;
+    if (left !== undefined && left <= refused * moreLeft) return { ...budget, remainingMicros: Math.min(left, 1) };
+    this.#refusedAtMicros = undefined;
+    return budget;
   }
 
   #cool(name: string, nowMs: number, firstMs = coolMs, longestMs = longestCoolMs): void {

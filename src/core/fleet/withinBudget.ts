@@ -1,12 +1,11 @@
 import type { Commitment, PodCommitments } from '../cost/budgets.ts';
-import { toFault } from '../kernel/fault.ts';
-import { late } from '../kernel/late.ts';
+import { formatUsdPerHour } from '../cost/price.ts';
+import { Fault, toFault } from '../kernel/fault.ts';
 import type { Pod } from '../runpod/pod.ts';
+import { deployPod } from './deployPod.ts';
 import type { DeployDeps, DeployRequest, Deployed } from './deployPod.ts';
+import { startPod } from './podActions.ts';
 import type { PodActionDeps } from './podActions.ts';
-
-const { startPod } = late(() => import('./podActions.ts'));
-const { deployPod } = late(() => import('./deployPod.ts'));
 
 /** @throws Fault 'overBudget' before anything is sent; as startPod */
 export async function startWithinBudget(
@@ -21,18 +20,57 @@ export async function startWithinBudget(
   return started;
 }
 
-/** Money is reserved once for the whole list of candidates: for the dearest. @throws Fault 'overBudget'; as deployPod */
+/**
+ * Money is reserved once for the whole list of candidates: for the dearest that a budget allows. Dearer ones are not asked
+ * for, and are told among the refused. @throws Fault 'overBudget' when even the cheapest is too dear; as deployPod
+ */
 export async function deployWithinBudget(
   budgets: PodCommitments | undefined,
   deps: DeployDeps,
   request: DeployRequest,
   signal: AbortSignal,
 ): Promise<Deployed> {
-  const usdPerHourMicros = Math.max(0, ...request.candidates.map((one) => one.usdPerHourMicros));
-  const held = await budgets?.commit({ what: 'A new pod', usdPerHourMicros });
-  const deployed = await releasing(held, () => deployPod(deps, request, signal));
-  await held?.keep(deployed.pod.id, deployed.pod.usdPerHourMicros);
-  return deployed;
+  if (budgets === undefined) return deployPod(deps, request, signal);
+  const { held, usdPerHourMicros, why } = await commitForDearest(budgets, request.candidates);
+  const candidates = request.candidates.filter((one) => one.usdPerHourMicros <= usdPerHourMicros);
+  const tooDear = request.candidates.filter((one) => one.usdPerHourMicros > usdPerHourMicros);
+  const deployed = await releasing(held, () => deployPod(deps, { ...request, candidates }, signal));
+  await held.keep(deployed.pod.id, deployed.pod.usdPerHourMicros);
+  if (why === undefined) return deployed;
+  return { ...deployed, refused: [...tooDear.map((candidate) => ({ candidate, why })), ...deployed.refused] };
+}
+
+/** Why it became another than the first candidate, a clause; undefined = it is the first. */
+export function insteadText({ candidate, refused }: Pick<Deployed, 'candidate' | 'refused'>): string | undefined {
+  if (refused.length === 0) return undefined;
+  const tooDear = refused.filter(({ why }) => why.kind === 'overBudget').length;
+  const without = refused.length - tooDear;
+  const reasons = [
+    ...(tooDear > 0 ? [`the budget has too little left for ${String(tooDear)} that would be better`] : []),
+    ...(without > 0 ? [`RunPod had none of the ${String(without)} before`] : []),
+  ];
+  return `${reasons.join(' and ')}, so it is an ${candidate.name} at ${formatUsdPerHour(candidate.usdPerHourMicros)}`;
+}
+
+interface Held {
+  readonly held: Commitment;
+  readonly usdPerHourMicros: number;
+  /** Why not more; undefined = the dearest is allowed. */
+  readonly why: Fault | undefined;
+}
+
+async function commitForDearest(budgets: PodCommitments, candidates: DeployRequest['candidates']): Promise<Held> {
+  const prices = [...new Set(candidates.map((one) => one.usdPerHourMicros))].sort((a, b) => b - a);
+  let why: Fault | undefined;
+  for (const usdPerHourMicros of prices.length === 0 ? [0] : prices) {
+    try {
+      return { held: await budgets.commit({ what: 'A new pod', usdPerHourMicros }), usdPerHourMicros, why };
+    } catch (error) {
+      why = toFault(error);
+      if (why.kind !== 'overBudget') throw why;
+    }
+  }
+  throw why ?? new Fault('bug', 'No price was asked for');
 }
 
 /** What may have taken effect keeps its money: the reservation melts by itself. */
