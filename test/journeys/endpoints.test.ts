@@ -160,11 +160,21 @@ describe('endpoints in the Pods view', function () {
     await workbench.page.locator('.monaco-dialog-box').waitFor();
     await workbench.screenshot('endpoints-09-always');
     assert.match(
-      await workbench.answerDialog('Keep Them Up'),
+      await workbench.answerDialog('Keep It Up'),
       /up to \$1\.12\/h even without jobs: \$81\d\.\d\d a month/,
     );
-    await rowReads('comfy-serverless', /\$1\.12\/h even without jobs/);
+    await rowReads('comfy-serverless', /^comfy-serverless.*\$1\.12\/h even without jobs/);
+    await workbench.until('its cost', async () =>
+      (await workbench.statusTexts()).some((text) => /\$1\.12\/h/.test(text)),
+    );
     await workbench.screenshot('endpoints-10-always-row');
+    await workbench.treeRow('Pods', 'comfy-serverless').click();
+    await workbench.until('the details', async () => (await row('Idle timeout')) !== undefined);
+    await workbench.command('Preferences: Toggle between Light/Dark Themes');
+    await workbench.until('light', () => workbench.page.locator('.monaco-workbench.vs').isVisible());
+    await workbench.screenshot('endpoints-11-light');
+    await workbench.command('Preferences: Toggle between Light/Dark Themes');
+    await workbench.treeRow('Pods', 'comfy-serverless').click();
     await workbench.command('PodRelay: Set Minimum Workers…');
     await workbench.choose('comfy-serverless');
     await asked('stay up without jobs?');

@@ -122,9 +122,9 @@ describe('endpoint rows', () => {
 
   it('tells what minimum workers cost without jobs', () => {
     assert.match(details(status({}, { minWorkers: 2 })).get('Price of a worker') ?? '', /\$2\.23\/h even without jobs/);
-    assert.match(rowOf(status({}, { minWorkers: 2 })).description ?? '', /\$2\.23\/h even without jobs$/);
+    assert.match(rowOf(status({}, { minWorkers: 2 })).description ?? '', /^\$2\.23\/h even without jobs · /);
     const unpriced = rowOf(status({}, { minWorkers: 1 }), { prices: undefined });
-    assert.match(unpriced.description ?? '', /an unknown price even without jobs$/);
+    assert.match(unpriced.description ?? '', /^an unknown price even without jobs · /);
     assert.equal(details(status()).get('Price of a worker'), '$0.00031/s ($1.12/h) while it is up');
   });
 

@@ -110,6 +110,7 @@ export class EndpointService implements Disposable {
     const endpoint = await this.#options.endpoints.get(endpointId, signal);
     const status = await withDetails(this.#options, { endpoint, ...this.#details(endpointId) }, signal);
     this.#put(status);
+    this.#watch();
     return status;
   }
 

@@ -60,19 +60,24 @@ export async function setMinWorkers(
   if (min === undefined || min === minWorkers) return;
   if (min > 0 && !(await mayCostAlways(name, min, each))) return;
   throwIfAborted(signal);
-  await inBackground(vscode.l10n.t('Changing {0}', name), () => endpoints.setMinWorkers(id, min, signal));
-  say(
-    min === 0
-      ? vscode.l10n.t('{0} costs nothing without jobs', name)
-      : vscode.l10n.t('{0} keeps {1} workers up', name, min),
-  );
+  await inBackground(vscode.l10n.t('Changing {0}', name), async () => {
+    await endpoints.setMinWorkers(id, min, signal);
+    // They start or end now, and with them what they cost.
+    await endpoints.look(id, signal).catch(() => undefined);
+  });
+  const kept =
+    min === 1 ? vscode.l10n.t('{0} keeps a worker up', name) : vscode.l10n.t('{0} keeps {1} workers up', name, min);
+  say(min === 0 ? vscode.l10n.t('{0} costs nothing without jobs', name) : kept);
 }
 
 const hoursPerMonth = 730;
 
 async function mayCostAlways(name: string, min: number, each: number | undefined): Promise<boolean> {
-  const keep = vscode.l10n.t('Keep Them Up');
-  const text = vscode.l10n.t('Keep {0} workers of {1} up all the time?', min, name);
+  const keep = min === 1 ? vscode.l10n.t('Keep It Up') : vscode.l10n.t('Keep Them Up');
+  const text =
+    min === 1
+      ? vscode.l10n.t('Keep a worker of {0} up all the time?', name)
+      : vscode.l10n.t('Keep {0} workers of {1} up all the time?', min, name);
   const detail =
     each === undefined
       ? vscode.l10n.t('What they cost is not known. They cost it even without jobs, until you set 0 again.')

@@ -112,10 +112,11 @@ function summary(status: EndpointStatus, { prices }: EndpointScene): string {
   const stopped = endpoint.maxWorkers === 0;
   return dotted(
     stopped && 'stopped',
+    // What nobody may overlook comes first: a narrow view cuts the end.
+    endpoint.minWorkers > 0 && alwaysText(endpoint, prices),
     !stopped && (workersText(status) ?? `workers ${unknownText}`),
     endpoint.kind !== 'loadBalancer' && `${waiting ?? unknownText} queued`,
     !stopped && (workerPriceText(endpoint, prices) ?? `price ${unknownText}`),
-    endpoint.minWorkers > 0 && alwaysText(endpoint, prices),
   );
 }
 
