@@ -62,14 +62,21 @@ describe('records of the fleet', () => {
   });
 
   it('know which pods automation has started last, while somebody leads', async () => {
-    await store.note(decision({}));
-    await store.note(decision({ podId: 'b', what: 'create' }));
+    await store.note(decision({ atMs: 4 }));
+    await store.note(decision({ atMs: 9, podId: 'b', what: 'create' }));
     await store.note(decision({ podId: 'b', what: 'stop', failure: 'It has work' }));
     await store.note(decision({ podId: 'c' }));
     await store.note(decision({ podId: 'c', what: 'stop' }));
     await store.note(decision({ podId: 'd', failure: 'No capacity' }));
     const { launched } = await store.look(1_000, 10);
-    assert.deepEqual([...launched].sort(), ['a', 'b']);
+    assert.deepEqual(
+      [...launched].sort(),
+      [
+        ['a', 4],
+        ['b', 9],
+      ],
+      'with the times',
+    );
     assert.equal(await store.seesTo('a', 1_000), false, 'nobody leads');
     await store.lead('one', 1_000, 2_000);
     assert.deepEqual([await store.seesTo('a', 1_500), await store.seesTo('c', 1_500)], [true, false]);
@@ -84,6 +91,41 @@ describe('records of the fleet', () => {
     const kept = await store.decisions();
     assert.equal(kept.length, 100);
     assert.deepEqual(kept[0], last);
-    assert.deepEqual([...(await store.look(1_000, 10)).launched], ['old']);
+    assert.deepEqual([...(await store.look(1_000, 10)).launched.keys()], ['old']);
+  });
+
+  it('tell the beginning of the queue job by job, and what is behind it in groups: none is left out', async () => {
+    await database.write((rows) => {
+      for (let n = 0; n < 100; n++) {
+        const refused = [{ backend: 'pod:x', for: n % 10 === 7 ? 'ever' : 'now', why: '', times: 1 }];
+        rows.run(
+          `INSERT INTO job (id, label, workflow, state, attempts, outputs, details, requested_at, changed_at, owner,
+             lease_until, priority, place, fingerprint, local_only, excluded, not_before)
+           VALUES (?, '', '', 'queued', '[]', '[]', '{}', ?, 0, '', 0, 0, ?, ?, 0, ?, ?)`,
+          `job-${String(n).padStart(3, '0')}`,
+          1_000 + n,
+          n,
+          n % 2 === 0 ? 'even' : 'odd',
+          n % 10 === 7 || n === 3 ? JSON.stringify(refused) : '[]',
+          n === 99 ? 50_000 : n === 98 ? 9e12 : 0,
+        );
+      }
+    });
+    const { waiting } = await store.look(10_000, 5);
+    assert.deepEqual(
+      waiting.slice(0, 5).map(({ id, count }) => [id, count]),
+      [0, 1, 2, 3, 4].map((n) => [`job-00${n}`, 1]),
+    );
+    assert.deepEqual([waiting[3]?.excluded, waiting[3]?.refused], [['pod:x'], []]);
+    assert.deepEqual(
+      waiting.slice(5).map(({ fingerprint, sinceMs, refused, count }) => [fingerprint, sinceMs, refused, count]),
+      [
+        // The 98th waits by a clock that was wrong; the 99th rests.
+        ['even', 1_006, [], 47],
+        ['odd', 1_005, [], 37],
+        ['odd', 1_007, ['pod:x'], 10],
+      ],
+    );
+    assert.deepEqual((await store.look(10_000, 0)).waiting, []);
   });
 });

@@ -41,6 +41,21 @@ export function phaseOf(pod: Pod, answers: boolean): PodPhase {
   return pod.status === 'RUNNING' && answers ? 'ready' : 'booting';
 }
 
+/**
+ * When the boot of a pod began: by the records of who started it and by RunPod, so that a reload of the window does not
+ * begin it anew. `seenMs` is when it was first seen to boot; what is told later than that is of another start.
+ */
+export function bootingSinceMs(pod: Pod, { launched }: FleetLook, nowMs: number, seenMs: number | undefined): number {
+  const launchedMs = launched.get(pod.id) ?? Number.NEGATIVE_INFINITY;
+  // RunPod tells a start once its container runs; until then it is that of the run before (RunPod API v2, `startedAt`).
+  const startedMs = pod.startedAtMs ?? pod.createdAtMs ?? Number.NEGATIVE_INFINITY;
+  const isOfThisStart = pod.status === 'RUNNING' || pod.startedAtMs === undefined || launchedMs > startedMs;
+  const toldMs = isOfThisStart ? Math.max(launchedMs, startedMs) : Number.NEGATIVE_INFINITY;
+  // A time ahead is of another clock.
+  const sinceMs = Math.max(toldMs <= nowMs ? toldMs : Number.NEGATIVE_INFINITY, seenMs ?? Number.NEGATIVE_INFINITY);
+  return Number.isFinite(sinceMs) ? sinceMs : nowMs;
+}
+
 /** Another port than ComfyUI's is another's use of the machine: no job of ours goes there. */
 export function isForJobs({ ports }: Pod): boolean {
   return ports.includes(`${String(comfyPort)}/http`);

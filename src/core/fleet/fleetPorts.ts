@@ -5,7 +5,6 @@ import { known, unknown } from '../kernel/observed.ts';
 import type { Observed } from '../kernel/observed.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import { gpuKey } from '../queue/gpuSpeed.ts';
-import { predict } from '../queue/measurements.ts';
 import type { SpeedBook } from '../queue/measurements.ts';
 import { isOurs } from '../runpod/pod.ts';
 import type { Pod } from '../runpod/pod.ts';
@@ -14,10 +13,11 @@ import type { Settings } from '../settings.ts';
 import type { FleetLook, FleetStore } from '../store/fleetStore.ts';
 import { deployRequest } from './deployRequest.ts';
 import type { FleetDecision } from './fleetDecision.ts';
-import { bootSecondsOf, phaseOf, toFleetPod, unseenPod } from './fleetPods.ts';
+import { bootSecondsOf, bootingSinceMs, phaseOf, toFleetPod, unseenPod } from './fleetPods.ts';
 import type { FleetFacts, PodSigns } from './fleetPods.ts';
 import { policyOf } from './fleetPolicy.ts';
-import type { FleetChange, FleetPod, LaunchCandidate, OtherCapacity, QueuedWork } from './fleetScene.ts';
+import type { FleetChange, FleetPod, LaunchCandidate } from './fleetScene.ts';
+import { elsewhereOf, waitingWork } from './fleetWork.ts';
 import { isActive } from './podFilter.ts';
 import type { IntendedPod, PodRecords } from './deployPod.ts';
 import { defaultPodTimings } from './podTimings.ts';
@@ -58,10 +58,8 @@ export interface FleetPortsOptions {
 const leadMs = 90_000;
 /** Prices and stock are asked for at most so often. */
 const catalogueMs = 60_000;
-/** Left of a job at work elsewhere. */
-const assumedJobSeconds = 10;
-/** A longer queue is planned by its beginning. */
-const mostPlanned = 1_000;
+/** Jobs further back in the queue are planned in groups. */
+const plannedOneByOne = 300;
 
 /** The account, the queue and the settings as the reconciler's scene, and its actions as ours. */
 export function createFleetPorts(options: FleetPortsOptions): FleetPorts {
@@ -77,7 +75,7 @@ export function createFleetPorts(options: FleetPortsOptions): FleetPorts {
     const nowMs = clock.now();
     const policy = policyOf(settings());
     if (!(await leads())) return atRest(policy);
-    const [look, book] = await Promise.all([store.look(nowMs, mostPlanned), options.book()]);
+    const [look, book] = await Promise.all([store.look(nowMs, plannedOneByOne), options.book()]);
     if (!options.budgets.uses.known) await options.budgets.refresh();
     const needsOffers = look.waiting.length > 0 || policy.warmPods > 0;
     const [listed, unseen, offered] = await Promise.all([
@@ -94,6 +92,9 @@ export function createFleetPorts(options: FleetPortsOptions): FleetPorts {
       backendOf: options.backendOf,
       priceOf: (gpu) => prices.get(gpu) ?? dearest,
     };
+    const own = new Map(
+      (listed.known ? listed.value : []).filter(isOurs).map(({ id }) => [options.backendOf(id), id] as const),
+    );
     return {
       pods: listed.known
         ? known(
@@ -101,8 +102,11 @@ export function createFleetPorts(options: FleetPortsOptions): FleetPorts {
             listed.at,
           )
         : listed,
-      waiting: waitingWork(look, book, [...prices.keys(), ...gpusOf(listed)]),
-      elsewhere: elsewhere(listed),
+      waiting: waitingWork(look, {
+        ...{ book, podOf: own, gpus: [...prices.keys(), ...gpusOf(listed)] },
+        localOnly: settings()['privacy.localOnly'],
+      }),
+      elsewhere: elsewhereOf(options.statuses(), new Set(own.keys())),
       candidates: offered.known
         ? known(
             offered.value.map((one) => toCandidate(one, look)),
@@ -156,7 +160,8 @@ export function createFleetPorts(options: FleetPortsOptions): FleetPorts {
     const answers = runs && pods.hasAnswered(pod);
     const phase = phaseOf(pod, answers);
     const before = signs.get(pod.id);
-    const sinceMs = before?.phase === phase ? before.sinceMs : nowMs;
+    const seenMs = before?.phase === phase ? before.sinceMs : undefined;
+    const sinceMs = phase === 'booting' ? bootingSinceMs(pod, look, nowMs, seenMs) : (seenMs ?? nowMs);
     const jobs = Math.max(length ?? 0, options.jobsOn(pod.id));
     const isBusy = jobs > 0 || look.atWork.some(({ backend }) => backend === options.backendOf(pod.id));
     const usedAt = answers && !isBusy ? await options.lastUseAt(pod) : undefined;
@@ -176,37 +181,6 @@ export function createFleetPorts(options: FleetPortsOptions): FleetPorts {
       .filter(({ requestedAtMs }) => nowMs - requestedAtMs <= defaultPodTimings.visibleWithinMs)
       .filter(({ name }) => !listed.some((pod) => pod.name === name || pod.mark === name))
       .map(({ name }) => unseenPod(name, nowMs, dearest, look));
-  }
-
-  function waitingWork(look: FleetLook, book: SpeedBook, gpus: readonly string[]): readonly QueuedWork[] {
-    const localOnly = settings()['privacy.localOnly'];
-    const byKind = new Map<string, Pick<QueuedWork, 'seconds' | 'otherSeconds'>>();
-    const predicted = (kind: string): Pick<QueuedWork, 'seconds' | 'otherSeconds'> => {
-      let found = byKind.get(kind);
-      if (found === undefined) {
-        const seconds = Object.fromEntries([...new Set(gpus)].map((gpu) => [gpu, predict(book, kind, gpu).seconds]));
-        byKind.set(kind, (found = { seconds, otherSeconds: predict(book, kind, '').seconds }));
-      }
-      return found;
-    };
-    return look.waiting.map((work) => ({
-      id: work.id,
-      sinceMs: work.sinceMs,
-      ...predicted(work.fingerprint),
-      onPods: !localOnly && !work.localOnly,
-      onElsewhere: !work.excluded.includes('local'),
-    }));
-  }
-
-  /** What works beside our pods and has shown it: the local ComfyUI, a person's own pod, an endpoint. */
-  function elsewhere(listed: Observed<readonly Pod[]>): readonly OtherCapacity[] {
-    const own = new Set((listed.known ? listed.value : []).filter(isOurs).map(({ id }) => options.backendOf(id)));
-    return options.statuses().flatMap(({ backend, ready, health, breaker, jobs }): readonly OtherCapacity[] => {
-      if (backend.tier === 'gemini' || own.has(backend.id) || !ready.ok || breaker.is === 'open') return [];
-      if (!health.known || (health.value.state !== 'healthy' && health.value.state !== 'degraded')) return [];
-      const { gpu } = health.value;
-      return [{ gpu: gpu === undefined ? backend.id : gpuKey(gpu), busySeconds: jobs * assumedJobSeconds }];
-    });
   }
 
   /** GPUs that fit the settings, with price and stock. */

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { keptDecisions } from '../fleet/fleetDecision.ts';
 import type { FleetDecision } from '../fleet/fleetDecision.ts';
-import type { Database } from './database.ts';
+import type { Database, Rows } from './database.ts';
 import { fromJson } from './jobRow.ts';
 
 /** A job that waits and may be given to a pod now. Times are ms since the epoch. */
@@ -10,8 +10,12 @@ export interface FleetWork {
   readonly fingerprint: string;
   readonly sinceMs: number;
   readonly localOnly: boolean;
-  /** Ids of backends that cannot run it. */
+  /** Ids of backends that have failed with it. */
   readonly excluded: readonly string[];
+  /** Those of them that never get it again. */
+  readonly refused: readonly string[];
+  /** It stands for so many alike. */
+  readonly count: number;
 }
 
 /** A job at work in any window. */
@@ -22,13 +26,13 @@ export interface FleetLoad {
 }
 
 export interface FleetLook {
-  /** None while the queue is paused. */
+  /** None while the queue is paused. In its order; what is beyond the limit follows in groups. */
   readonly waiting: readonly FleetWork[];
   readonly atWork: readonly FleetLoad[];
   /** How long no job ran or waited before each of the last ones, in seconds, newest last. */
   readonly gapsSeconds: readonly number[];
-  /** Pods whose last start was automation's. */
-  readonly launched: ReadonlySet<string>;
+  /** Pods whose last start was automation's → when, ms since the epoch. */
+  readonly launched: ReadonlyMap<string, number>;
   /** What boots took, newest last. */
   readonly boots: readonly { readonly podId: string; readonly seconds: number; readonly isFirst: boolean }[];
   /** Micro-dollars per hour when it ran last, by pod id. */
@@ -50,6 +54,9 @@ export interface FleetStore {
   decisions(): Promise<readonly FleetDecision[]>;
 }
 
+/** No wait is that long: a later time is of a clock that was wrong. */
+const longestWaitMs = 24 * 3_600_000;
+
 const oneRow = z.object({ one: z.int() });
 const workRow = z.object({
   id: z.string(),
@@ -58,6 +65,7 @@ const workRow = z.object({
   local_only: z.int(),
   excluded: z.string(),
 });
+const groupRow = z.object({ ...workRow.shape, count: z.int() });
 const exclusions = z.array(z.object({ backend: z.string(), for: z.string() }));
 const loadRow = z.object({
   backend: z.string(),
@@ -67,6 +75,7 @@ const loadRow = z.object({
 });
 const spanRow = z.object({ requested_at: z.int(), changed_at: z.int() });
 const podRow = z.object({ pod_id: z.string() });
+const launchRow = z.object({ pod_id: z.string(), at: z.int() });
 const bootRow = z.object({ subject: z.string(), ms: z.int(), nth: z.int() });
 const priceRow = z.object({ pod_id: z.string(), usd_per_hour_micros: z.int() });
 const decisionRow = z.object({
@@ -81,7 +90,7 @@ const decisionRow = z.object({
   failure: z.nullable(z.string()),
 });
 
-const lastLaunch = `SELECT pod_id FROM fleet_decision AS own WHERE pod_id IS NOT NULL AND failure IS NULL
+const lastLaunch = `SELECT pod_id, at FROM fleet_decision AS own WHERE pod_id IS NOT NULL AND failure IS NULL
   AND what <> 'stop' AND id = (SELECT max(id) FROM fleet_decision WHERE pod_id = own.pod_id AND failure IS NULL)`;
 /** Enough of the past to know how often work comes. */
 const spansRead = 200;
@@ -112,9 +121,6 @@ export function createFleetStore(database: Database): FleetStore {
       }),
     look: (at, limit) =>
       database.read((rows) => {
-        const waiting = `SELECT id, fingerprint, requested_at, local_only, excluded FROM job
-          WHERE state = 'queued' AND not_before <= ? AND (SELECT paused FROM scheduler) = 0
-          ORDER BY priority DESC, place LIMIT ?`;
         const atWork = `SELECT backend, fingerprint, given_at, requested_at FROM job
           WHERE state = 'running' AND backend IS NOT NULL`;
         const spans = `SELECT requested_at, changed_at FROM job WHERE state NOT IN ('queued', 'running')
@@ -122,20 +128,14 @@ export function createFleetStore(database: Database): FleetStore {
         const boots = `SELECT subject, to_ms - from_ms AS ms, row_number() OVER (PARTITION BY subject ORDER BY id) AS nth
           FROM ledger_entry WHERE kind = 'pod' AND part = 'boot' AND basis = 'measured' ORDER BY id DESC LIMIT ?`;
         return {
-          waiting: rows.all(workRow, waiting, at, limit).map((row) => ({
-            id: row.id,
-            fingerprint: row.fingerprint,
-            sinceMs: row.requested_at,
-            localOnly: row.local_only !== 0,
-            excluded: row.excluded === '[]' ? [] : excludedOf(row.excluded),
-          })),
+          waiting: waitingOf(rows, at, limit),
           atWork: rows.all(loadRow, atWork).map((row) => ({
             backend: row.backend,
             fingerprint: row.fingerprint,
             givenAt: row.given_at ?? row.requested_at,
           })),
           gapsSeconds: gapsOf(rows.all(spanRow, spans, spansRead)),
-          launched: new Set(rows.all(podRow, lastLaunch).map((row) => row.pod_id)),
+          launched: new Map(rows.all(launchRow, lastLaunch).map((row) => [row.pod_id, row.at])),
           boots: rows
             .all(bootRow, boots, bootsRead)
             .map(({ subject, ms, nth }) => ({ podId: subject, seconds: ms / 1_000, isFirst: nth === 1 }))
@@ -188,8 +188,29 @@ function toDecision(row: z.infer<typeof decisionRow>): FleetDecision {
   };
 }
 
-function excludedOf(text: string): readonly string[] {
-  return fromJson(exclusions, text).map(({ backend }) => backend);
+/** One by one up to the limit; the others counted, in no order. */
+function waitingOf(rows: Rows, at: number, limit: number): readonly FleetWork[] {
+  const may = `state = 'queued' AND (not_before <= ? OR not_before > ?) AND (SELECT paused FROM scheduler) = 0`;
+  const line = `SELECT id, fingerprint, requested_at, local_only, excluded FROM job WHERE ${may} ORDER BY priority DESC, place`;
+  const first = rows.all(workRow, `${line} LIMIT ?`, at, at + longestWaitMs, limit).map((row) => workOf(row, 1));
+  if (limit === 0 || first.length < limit) return first;
+  const groups = `SELECT min(id) AS id, fingerprint, min(requested_at) AS requested_at, local_only, excluded, count(*) AS count
+    FROM (${line} LIMIT -1 OFFSET ?) GROUP BY fingerprint, local_only, excluded`;
+  const others = rows.all(groupRow, groups, at, at + longestWaitMs, limit);
+  return [...first, ...others.map((row) => workOf(row, row.count))];
+}
+
+function workOf(row: z.infer<typeof workRow>, count: number): FleetWork {
+  const excluded = row.excluded === '[]' ? [] : fromJson(exclusions, row.excluded);
+  return {
+    id: row.id,
+    fingerprint: row.fingerprint,
+    sinceMs: row.requested_at,
+    localOnly: row.local_only !== 0,
+    excluded: excluded.map(({ backend }) => backend),
+    refused: excluded.filter((one) => one.for === 'ever').map(({ backend }) => backend),
+    count,
+  };
 }
 
 /** The times between the end of all earlier work and the next request. */
