@@ -269,6 +269,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
       gpuTypes: (query, signal) => runpod.listGpuTypes(query, signal),
       jobsOn: (podId) => cloud.jobsOn(podId),
       backendOf: (podId) => cloud.idOf(podId),
+      retire: (podId) => cloud.retire(podId),
       isOn() {
         const { 'fleet.maxPods': most, 'cloud.enabled': enabled, 'cloud.useAllPods': useAll } = options.settings();
         return most > 0 && enabled && useAll && keys.has('runpodApiKey') && mayRun();

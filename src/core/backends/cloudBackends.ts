@@ -1,6 +1,7 @@
 import { isActive } from '../fleet/podFilter.ts';
 import { comfyPort } from '../fleet/proxyAddress.ts';
 import { withDeadline } from '../kernel/clock.ts';
+import { Emitter } from '../kernel/event.ts';
 import type { Disposable, Event } from '../kernel/event.ts';
 import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
 import { isOurs } from '../runpod/pod.ts';
@@ -11,7 +12,7 @@ import { createPodBackend } from './podBackend.ts';
 import type { PodBackendServices } from './podBackend.ts';
 import type { GraphPlace } from './whoHas.ts';
 
-export interface CloudBackendsOptions extends Omit<PodBackendServices, 'listed' | 'use'> {
+export interface CloudBackendsOptions extends Omit<PodBackendServices, 'listed' | 'use' | 'isRetired'> {
   /** Undefined when no pod is configured. */
   readonly podId: () => string | undefined;
   readonly autoStart: () => boolean;
@@ -44,10 +45,17 @@ export class CloudBackends implements BackendSource {
   #others: ReadonlyMap<string, Backend> = new Map();
   #endpoints: ReadonlyMap<string, Backend> = new Map();
   readonly #uses = new Map<string, number>();
+  readonly #retired = new Set<string>();
+  readonly #changed = new Emitter<void>();
 
   constructor(options: CloudBackendsOptions) {
     this.#options = options;
-    this.#services = { ...options, listed: (signal) => this.#listed(signal), use: (podId) => this.#use(podId) };
+    this.#services = {
+      ...options,
+      listed: (signal) => this.#listed(signal),
+      use: (podId) => this.#use(podId),
+      isRetired: (podId) => this.#retired.has(podId),
+    };
     const { podId, autoStart } = options;
     const alias = (): string | undefined => {
       const id = podId();
@@ -57,7 +65,10 @@ export class CloudBackends implements BackendSource {
   }
 
   get onDidChange(): Event<void> {
-    return this.#options.pods.onDidChange;
+    return (listener) => {
+      const both = [this.#options.pods.onDidChange(listener), this.#changed.event(listener)];
+      return { dispose: () => both.forEach((one) => one.dispose()) };
+    };
   }
 
   list(): readonly Backend[] {
@@ -102,6 +113,16 @@ export class CloudBackends implements BackendSource {
   /** Jobs of this window that use the pod, or wait for it. */
   jobsOn(podId: string): number {
     return this.#uses.get(podId) ?? 0;
+  }
+
+  /** Until it is disposed, the pod gets no further job of this window: it is about to be stopped. */
+  retire(podId: string): Disposable {
+    this.#retired.add(podId);
+    this.#changed.fire();
+    const dispose = (): void => {
+      if (this.#retired.delete(podId)) this.#changed.fire();
+    };
+    return { dispose };
   }
 
   /** Where graphs can be run: the configured pod, running or not, and the others. */

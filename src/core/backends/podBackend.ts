@@ -31,6 +31,8 @@ export interface PodBackendServices {
   readonly listed: (signal: AbortSignal) => Promise<readonly Pod[]>;
   /** Until it is disposed, the pod has a job of this window, or is waited for by one. */
   readonly use: (podId: string) => Disposable;
+  /** It is about to be stopped: it takes no further job. */
+  readonly isRetired: (podId: string) => boolean;
   /** The agent on the pod is told of its use until it is disposed. */
   readonly hold?: (address: string) => Disposable;
   /** Measured micro-dollars per hour of a pod and videos per hour; undefined = not measured yet. */
@@ -92,7 +94,9 @@ export function createPodBackend(options: PodBackendOptions): Backend {
     ready: () => {
       if (!options.enabled()) return { ok: false, why: 'Switched off' };
       if (!options.hasKey()) return { ok: false, why: 'No RunPod API key is set' };
-      if (options.podId() === undefined) return { ok: false, why: 'No pod is configured' };
+      const podId = options.podId();
+      if (podId === undefined) return { ok: false, why: 'No pod is configured' };
+      if (options.isRetired(podId)) return { ok: false, why: aboutToStop };
       return { ok: true };
     },
     async probe(signal) {
@@ -147,6 +151,8 @@ export function createPodBackend(options: PodBackendOptions): Backend {
       const use = options.use(podId);
       let lease: Disposable | undefined;
       try {
+        // Who stops it looks at its uses after it is retired: one of the two sees the other.
+        if (options.isRetired(podId)) throw new Fault('unavailable', aboutToStop, { delivered: 'no' });
         await pods.ensureReady(
           podId,
           {
@@ -193,6 +199,7 @@ export function createPodBackend(options: PodBackendOptions): Backend {
 
 /** Of the time that a health check has: the rest is for ComfyUI itself. */
 const listPatienceMs = 3_000;
+const aboutToStop = 'The pod is being stopped, since it had no work';
 const noGpu = 'The pod came back without a GPU: someone else rents it';
 
 function standingOf(pods: PodService, pod: Pod | undefined): Standing {

@@ -1,5 +1,6 @@
 import type { BackendStatus } from '../backends/backendManager.ts';
 import type { Budgets } from '../cost/budgets.ts';
+import type { Disposable } from '../kernel/event.ts';
 import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
 import { known, unknown } from '../kernel/observed.ts';
 import type { Observed } from '../kernel/observed.ts';
@@ -43,6 +44,8 @@ export interface FleetPortsOptions {
   /** Jobs of this window that use the pod, or wait for it. */
   readonly jobsOn: (podId: string) => number;
   readonly backendOf: (podId: string) => string;
+  /** Until it is disposed, this window gives the pod no job. */
+  readonly retire: (podId: string) => Disposable;
   /** Prompts in the pod's ComfyUI; undefined = it does not answer. */
   readonly queueLength: (pod: Pod, signal: AbortSignal) => Promise<number | undefined>;
   /** When anyone used the pod last, in any window; ms since the epoch, undefined = not known. */
@@ -226,18 +229,27 @@ export function createFleetPorts(options: FleetPortsOptions): FleetPorts {
   }
 
   async function stop(podId: string, change: Reasoned, signal: AbortSignal): Promise<void> {
-    await told(change, { what: 'stop', ...named(podId) }, async () => {
-      // A job may have been given to it since the look.
-      const pod = pods.lastSeen?.pods.find(({ id }) => id === podId);
-      const inComfy = pod !== undefined && isActive(pod) ? await options.queueLength(pod, signal) : undefined;
-      const { atWork } = await store.look(clock.now(), 0);
-      const given = atWork.some(({ backend }) => backend === options.backendOf(podId));
-      if (given || options.jobsOn(podId) > 0 || (inComfy ?? 0) > 0) {
-        throw new Fault('unavailable', 'It has been given work meanwhile', { delivered: 'no' });
-      }
-      await pods.stop(podId, signal);
-      return {};
-    });
+    const retired = options.retire(podId);
+    try {
+      await told(change, { what: 'stop', ...named(podId) }, async () => {
+        await assertIdle(podId, signal);
+        await pods.stop(podId, signal);
+        return {};
+      });
+    } finally {
+      retired.dispose();
+    }
+  }
+
+  /** A job may have been given to it since the look. @throws Fault 'unavailable' */
+  async function assertIdle(podId: string, signal: AbortSignal): Promise<void> {
+    const pod = pods.lastSeen?.pods.find(({ id }) => id === podId);
+    const inComfy = pod !== undefined && isActive(pod) ? await options.queueLength(pod, signal) : undefined;
+    const { atWork } = await store.look(clock.now(), 0);
+    const isGiven = atWork.some(({ backend }) => backend === options.backendOf(podId));
+    if (isGiven || options.jobsOn(podId) > 0 || (inComfy ?? 0) > 0) {
+      throw new Fault('unavailable', 'It has been given work meanwhile', { delivered: 'no' });
+    }
   }
 
   async function create(change: Reasoned & Candidates, signal: AbortSignal): Promise<void> {
