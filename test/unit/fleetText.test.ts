@@ -67,8 +67,8 @@ describe('the decisions of automation as a text', () => {
       'minute 10   podrelay-a1 created at $0.30/h',
       '    Why     40 jobs would take 12 min',
       '    Choice  RTX A5000 as pod 2 at $0.30/h',
-      '    Saves   5 min until all is done',
-      '    Costs   about $0.05 with its start and its last wait',
+      '    Saves   5 min: all is done so much sooner',
+      '    Costs   about $0.05, its start and its idle time included',
     ]);
   });
 
@@ -112,7 +112,10 @@ describe('the decisions of automation as a text', () => {
       /Choice {2}RTX A5000 as pod 2 at \$0\.30\/h; RunPod had none of the 2 before, so it is an RTX 4090 at \$0\.40\/h\n/,
     );
     const moved = `podrelay-x came back without a GPU; ${decision().because}`;
-    assert.match(story([decision({ because: moved })]), /Why {5}podrelay-x came back without a GPU\n/);
+    assert.match(
+      story([decision({ because: moved })]),
+      /Why {5}podrelay-x came back without a GPU; 40 jobs would take 12 min\n {4}Choice {2}RTX A5000/,
+    );
   });
 
   it('begins with what is done now, the limits and the budget', () => {

@@ -112,6 +112,29 @@ describe('rows of the Jobs view', () => {
     );
   });
 
+  it('tells a job whose connection was lost from one that runs in another window, with no figures of before', () => {
+    const running = { state: 'running', here: false, backendLabel: 'RunPod pod x', finishAt: now + 12_000 } as const;
+    const [left, other] = inside(
+      jobRows(
+        sceneOf(
+          viewOf([
+            job('1', { ...running, isLeft: true, progress: { phase: 'Sampling', fraction: 0.4 } }),
+            job('2', running),
+          ]),
+        ),
+      ),
+      'Running',
+    );
+    assert.equal(left?.description, 'connection lost, asked for again · RunPod pod x');
+    assert.equal(left?.icon?.id, 'debug-disconnect');
+    assert.deepEqual(
+      left?.children?.slice(0, 1).map(({ description }) => description),
+      ['Running · connection lost, asked for again'],
+    );
+    assert.ok(left?.children?.every(({ label }) => label !== 'Predicted end'));
+    assert.match(other?.description ?? '', /in another window$/);
+  });
+
   it('does not call an unknown cost free, nor a lost job failed', () => {
     const rows = jobRows(sceneOf(viewOf([job('1', { state: 'done', outputs: ['/a.png'] })])));
     assert.match(inside(rows, 'Done')[0]?.description ?? '', /cost not known/);

@@ -33,6 +33,8 @@ export interface QueueJob {
   readonly fault: string | undefined;
   /** It runs in this window. */
   readonly here: boolean;
+  /** It was sent, the connection was lost, and its server is asked for it again as soon as it answers. */
+  readonly isLeft?: boolean;
 }
 
 export interface QueueView {

@@ -44,6 +44,7 @@ export function viewOf(rows: QueueRows, scene: ViewScene): QueueView {
       micros: row.micros,
       fault: faultOf(row.fault ?? null)?.message,
       here: here.has(row.id),
+      ...(row.state === 'running' && row.owner === '' ? { isLeft: true } : {}),
     };
   });
   const isLed = leader !== '' && leaseUntil > scene.nowMs;

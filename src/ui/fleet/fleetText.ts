@@ -56,15 +56,20 @@ function entry(decision: FleetDecision, { decisions, timeText }: FleetStory): re
 }
 
 function launchLines({ because, expected: { savedSeconds, micros } }: FleetDecision): readonly string[] {
-  const { reason, choice } = splitReason(because);
+  const clauses = because.split('; ');
+  const found = clauses.findIndex((clause) => / as pod \d/.test(clause));
+  const at = found < 0 ? 1 : found;
+  const why = clauses.slice(0, at).join('; ');
   // What it saves and costs has a line of its own.
-  const gpu = choice.replace(/ (?:saves [^$]*)?for about \$[\d.]+/, '');
-  const cost = micros === undefined ? [] : [`about ${formatUsd(micros)} with its start and its last wait`];
+  const choice = clauses
+    .slice(at)
+    .join('; ')
+    .replace(/ (?:saves [^$]*)?for about \$[\d.]+/, '');
   return [
-    ...field('Why', reason),
-    ...(gpu === '' ? [] : field('Choice', gpu)),
-    ...(savedSeconds === undefined ? [] : field('Saves', `${durationText(savedSeconds)} until all is done`)),
-    ...(cost.length === 0 ? [] : field('Costs', cost.join(''))),
+    ...field('Why', why),
+    ...(choice === '' ? [] : field('Choice', choice)),
+    ...(savedSeconds === undefined ? [] : field('Saves', `${durationText(savedSeconds)}: all is done so much sooner`)),
+    ...(micros === undefined ? [] : field('Costs', `about ${formatUsd(micros)}, its start and its idle time included`)),
   ];
 }
 

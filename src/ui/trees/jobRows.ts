@@ -5,7 +5,7 @@ import type { QueueJob, QueueView } from '../../core/queue/queueView.ts';
 import type { FleetState } from '../fleet/fleetState.ts';
 import { ago } from './backendRows.ts';
 import { jobsFleetRows } from './jobsFleetRow.ts';
-import { costText, jobIcon, jobStateName, jobSummary, queueEnd } from './jobText.ts';
+import { costText, jobIcon, jobStateName, jobSummary, leftText, queueEnd } from './jobText.ts';
 import { dotted, plainMarkdown } from './row.ts';
 import type { Row } from './row.ts';
 
@@ -164,7 +164,12 @@ function detailRows(job: QueueJob, nowMs: number): readonly Row[] {
   const hasRun = job.state === 'done' || job.state === 'failed' || job.state === 'lost';
   const isActive = job.state === 'queued' || job.state === 'running';
   return [
-    ...row('state', 'State', dotted(jobStateName(job.state), job.progress?.phase), 'pulse'),
+    ...row(
+      'state',
+      'State',
+      dotted(jobStateName(job.state), job.isLeft === true ? leftText : job.progress?.phase),
+      'pulse',
+    ),
     ...row('waits', 'Waits for', job.waitsFor, 'watch'),
     ...row('backend', 'Backend', job.backendLabel ?? job.backend, 'server'),
     ...row('why', 'Why there', job.why, 'info'),
@@ -173,7 +178,7 @@ function detailRows(job: QueueJob, nowMs: number): readonly Row[] {
     ...row(
       'finish',
       'Predicted end',
-      isActive && job.finishAt !== undefined && `in ${ago(job.finishAt - nowMs)}`,
+      isActive && job.isLeft !== true && job.finishAt !== undefined && `in ${ago(job.finishAt - nowMs)}`,
       'clock',
     ),
     ...row('priority', 'Priority', job.priority !== 0 && String(job.priority), 'arrow-up'),

@@ -18,11 +18,15 @@ const looks: Readonly<Record<QueueJob['state'], StateLook>> = {
   cancelled: { name: 'Cancelled', icon: { id: 'circle-slash', color: 'disabledForeground' } },
 };
 
+/** Of a job whose server went away while it ran there. */
+export const leftText = 'connection lost, asked for again';
+
 export function jobStateName(state: QueueJob['state']): string {
   return looks[state].name;
 }
 
-export function jobIcon({ state, waitsFor }: Pick<QueueJob, 'state' | 'waitsFor'>): RowIcon {
+export function jobIcon({ state, waitsFor, isLeft }: Pick<QueueJob, 'state' | 'waitsFor' | 'isLeft'>): RowIcon {
+  if (isLeft === true) return { id: 'debug-disconnect', color: 'list.warningForeground' };
   if (state === 'queued' && waitsFor !== undefined) return { id: 'watch', color: 'list.warningForeground' };
   return looks[state].icon;
 }
@@ -31,6 +35,9 @@ export function jobIcon({ state, waitsFor }: Pick<QueueJob, 'state' | 'waitsFor'
 export function jobSummary(job: QueueJob, nowMs: number): string {
   switch (job.state) {
     case 'running':
+      if (job.isLeft === true) {
+        return dotted(leftText, job.backendLabel ?? job.backend);
+      }
       return dotted(
         progressOf(job),
         job.backendLabel ?? job.backend,
