@@ -16,7 +16,13 @@ const sample = readFileSync(path.resolve(import.meta.dirname, '../../media/sampl
 const steps = 45;
 const subjects = ['lighthouse', 'harbour', 'forest in fog', 'mountain pass', 'night market', 'quiet river'];
 const total = 40;
-const lines = Array.from({ length: total }, (_, at) => `a ${subjects[at % subjects.length]} ${at + 1},${100 + at}`);
+const batch = (count: number): string =>
+  [
+    'prompt,seed',
+    ...Array.from({ length: count }, (_, at) => `a ${subjects[at % subjects.length]} ${at + 1},${100 + at}`),
+  ]
+    .map((line) => `${line}\n`)
+    .join('');
 
 describe('pods that come by themselves', function () {
   this.timeout(240_000);
@@ -35,7 +41,7 @@ describe('pods that come by themselves', function () {
     workbench = await openWorkbench({
       workspaceFiles: {
         'text-to-image.json': sample.replace(/"steps": \d+/, `"steps": ${steps}`),
-        'prompts.csv': `prompt,seed\n${lines.join('\n')}\n`,
+        'prompts.csv': batch(total),
       },
       openFile: 'prompts.csv',
       theme: 'dark',
@@ -218,6 +224,93 @@ describe('pods that come by themselves', function () {
     await workbench.until('the page to follow', async () => /The budget is spent; it has no work/.test(await page()));
     await pictures('08-all-stopped');
     assert.equal((await page()).match(/ stopped at /g)?.length, 3);
+  });
+});
+
+describe('automatic pods that a person stops', function () {
+  this.timeout(180_000);
+  let sim: Simulator;
+  let workbench: Workbench;
+
+  before(async () => {
+    sim = await startSimulator({ timeScale: 20, seed: 32 });
+    await sim.setLocalOpen(false);
+    workbench = await openWorkbench({
+      workspaceFiles: { 'text-to-image.json': sample.replace(/"steps": \d+/, '"steps": 600'), 'prompts.csv': batch(6) },
+      openFile: 'prompts.csv',
+      theme: 'light',
+      size: { width: 1280, height: 800 },
+      env: { RUNPOD_API_KEY: sim.runpodApiKey },
+      machineSettings: {
+        'podrelay.local.url': sim.addresses.localComfyUrl,
+        'podrelay.runpod.apiUrl': sim.addresses.runpodApiUrl,
+        'podrelay.runpod.proxyUrl': sim.addresses.podProxyUrl,
+        'podrelay.gemini.enabled': false,
+        'podrelay.fleet.maxPods': 1,
+      },
+    });
+    await workbench.openContainer('PodRelay');
+    for (const view of ['Outputs', 'Backends']) await workbench.view(view).locator('.pane-header').click();
+  });
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') await workbench?.screenshot('fleet-stop-failed');
+  });
+  after(async () => {
+    await workbench?.close();
+    await sim?.dispose();
+  });
+
+  const billed = () => sim.runpod.state().pods.filter(({ status }) => status !== 'EXITED' && status !== 'TERMINATED');
+  const created = () => sim.runpod.requests.filter(({ operation }) => operation === 'createPod').length;
+  const offRow = () => workbench.treeRow('Pods', /Automatic pods\s*off/);
+
+  it('stay stopped at once, with a way back', async () => {
+    await workbench.command('PodRelay: Queue Batch…');
+    await workbench.choose('text-to-image.json');
+    await workbench.answerDialog('Queue');
+    await workbench.answerNotification(/started the pod podrelay-/, 'Stop It');
+    await workbench.notification(/podrelay-\S+ is stopped\. No pod is started by itself any more\./);
+    await workbench.screenshot('fleet-stop-1-it-light');
+    assert.deepEqual([billed(), created()], [[], 1]);
+    await offRow().waitFor();
+    await workbench.until('the offer', async () =>
+      (await workbench.treeRows('Jobs')).some(({ text }) => text.startsWith('Start pods for these jobs…')),
+    );
+    assert.deepEqual([billed(), created()], [[], 1], 'the jobs that wait did not bring it back');
+    await workbench.answerNotification(/No pod is started by itself any more/, 'Start Automatically Again');
+    await workbench.until('it to come back', () => billed().length === 1, 60_000);
+  });
+
+  it('are private, which is said where their address is copied', async () => {
+    await workbench.until(
+      'a job there',
+      async () => (await workbench.treeRows('Jobs')).some(({ text }) => /% .*podrelay-/.test(text)),
+      60_000,
+    );
+    await workbench.command('PodRelay: Copy Pod Address');
+    await workbench.choose('podrelay-');
+    const toast = await workbench.notification(/The pod is private: without its token the address answers 401/);
+    assert.match(await toast.innerText(), /Open ComfyUI/);
+    await workbench.screenshot('fleet-stop-2-private-light');
+  });
+
+  it('tell what runs on them before they are destroyed', async () => {
+    await workbench.command('PodRelay: Terminate Pod…');
+    await workbench.choose('podrelay-');
+    const dialog = workbench.page.locator('.monaco-dialog-box');
+    await dialog.waitFor();
+    await workbench.screenshot('fleet-stop-3-terminate-light');
+    const text = await workbench.answerDialog('Cancel');
+    assert.match(text, /A job runs on it now|\d jobs are on it now/);
+    assert.equal(billed().length, 1);
+  });
+
+  it('stay stopped when all are stopped', async () => {
+    await workbench.command('PodRelay: Stop All Pods');
+    await workbench.notification(/1 pod stopped\. No pod is started by itself any more\./);
+    await workbench.screenshot('fleet-stop-4-all-light');
+    await offRow().waitFor();
+    assert.deepEqual(billed(), []);
   });
 });
 

@@ -14,7 +14,7 @@ import type { ProgressReport } from '../withProgress.ts';
 import { openInBrowser } from './backendCommands.ts';
 import { choosePod, requireRunpodKey, requireTrust } from './podChoice.ts';
 import { offerSwitchOff, switchOffFleet, tellSwitchedOff } from '../fleet/switchFleet.ts';
-import { podConsoleUrl } from './podLinks.ts';
+import { offer, podConsoleUrl } from './podLinks.ts';
 import type { PodLinkServices } from './podLinks.ts';
 import type { PodLookServices } from './podLook.ts';
 
@@ -204,8 +204,4 @@ function inBackground<T>(title: string, work: () => Promise<T>): Thenable<T> {
 
 function say(text: string): void {
   vscode.window.setStatusBarMessage(`$(check) ${text}`, 6_000);
-}
-
-async function offer(text: string, buttons: readonly string[], act: () => Promise<void>): Promise<void> {
-  if ((await vscode.window.showInformationMessage(text, ...buttons)) !== undefined) await act();
 }

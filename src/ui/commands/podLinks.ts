@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { comfyPort } from '../../core/fleet/proxyAddress.ts';
 import { isRunningComfy } from '../trees/podText.ts';
+import { showFault } from '../notify.ts';
 import { openInBrowser } from './backendCommands.ts';
 import { choosePod } from './podChoice.ts';
 import type { PodChoiceServices } from './podChoice.ts';
@@ -53,6 +54,14 @@ export async function copyPodAddress(services: PodLinkServices, arg: unknown, si
     pod.name,
   );
   const open = vscode.l10n.t('Open ComfyUI');
-  const chosen = await vscode.window.showInformationMessage(text, ...(isRunningComfy(pod) ? [open] : []));
-  if (chosen === open) await openInBrowser(await services.pods.link(pod.id));
+  void offer(text, isRunningComfy(pod) ? [open] : [], async () => openInBrowser(await services.pods.link(pod.id)));
+}
+
+/** Not to be awaited: a message may stay for minutes, and the command has done its work. */
+export async function offer(text: string, buttons: readonly string[], act: () => Promise<void>): Promise<void> {
+  try {
+    if ((await vscode.window.showInformationMessage(text, ...buttons)) !== undefined) await act();
+  } catch (error) {
+    await showFault(vscode.l10n.t('That could not be done'), error);
+  }
 }
