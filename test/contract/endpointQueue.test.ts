@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { createJobStore } from '../../src/core/store/jobStore.ts';
 import { startSimulator } from '../../src/sim/simulator.ts';
 import type { Simulator } from '../../src/sim/simulator.ts';
 import { openWindow, placeOf, removeFolder, until } from './jobWindow.ts';
@@ -77,6 +78,34 @@ describe('the queue on an endpoint', function () {
     assert.equal((await files()).length, 8);
   });
 
+  it('is asked again while the result is kept, however often it could not be had', async () => {
+    const first = open();
+    await first.core.queue.enqueue(requests(1), first.signal);
+    await until('it is with RunPod', () => atRunpod().length === 1);
+    first.close();
+    const broken = sim.runpod.faults.set({
+      failure: { kind: 'status', status: 401, effect: 'before' },
+      on: ['getJobStatus'],
+    });
+    const second = open();
+    const store = createJobStore(second.core.database, { owner: 'the test' });
+    await until(
+      'the first window is known to be gone',
+      async () => ((await store.nextClaimAt()) ?? Infinity) < Date.now(),
+    );
+    for (let times = 1; times <= 5; times++) {
+      const [job] = await second.core.recovery.recover(second.signal);
+      assert.equal(job?.state, 'later');
+      const waitMs = ((await store.nextClaimAt()) ?? Infinity) - Date.now();
+      assert.ok(waitMs <= 300_000, `after ${times} times it waits ${waitMs} ms, and the result is kept for 30 minutes`);
+      await store.unpark(`endpoint:${id}`);
+    }
+    sim.runpod.faults.clear(broken);
+    const [job] = await second.core.recovery.recover(second.signal);
+    assert.equal(job?.state, 'done');
+    assert.equal(posts('runJob'), 1);
+  });
+
   it('does not send a job again whose answer was lost: it may be paid for, and a person decides', async () => {
     const window = open({ settings: { 'budget.dayUsd': 5 } });
     sim.runpod.faults.set({ failure: { kind: 'reset', effect: 'after' }, on: ['runJob'], times: 1 });
@@ -88,6 +117,8 @@ describe('the queue on an endpoint', function () {
     const { entries } = await window.core.ledger.statement();
     const [entry] = entries.filter(({ kind }) => kind === 'job');
     assert.ok((entry?.micros ?? 0) > 0, 'what it may have cost counts');
+    // A lost connection shuts the door for a while.
+    window.core.backends.reset('cloud');
     await window.core.queue.retry([one!.id]);
     await untilState(window, one!.id, 'done');
     assert.equal(posts('runJob'), 2);
@@ -109,17 +140,16 @@ describe('the queue on an endpoint', function () {
     sim.runpod.faults.set({ failure: { kind: 'noCapacity' }, on: ['startWorker'] });
     const window = open();
     await window.core.backends.checkAll(window.signal);
-    await window.core.queue.enqueue(requests(8), window.signal);
-    await until('RunPod seeks a GPU', () => atRunpod().length > 0);
-    await until('that is seen', async () => {
+    await window.core.queue.enqueue(requests(1), window.signal);
+    await until('RunPod has the first', () => atRunpod().length === 1);
+    await until('that it finds no GPU is seen', async () => {
       await window.core.backends.checkAll(window.signal);
       const status = window.core.backends.statuses().find(({ backend }) => backend.id === `endpoint:${id}`);
       return status?.backend.depth === 1;
     });
-    const before = atRunpod().length;
-    await window.core.queue.enqueue(requests(2), window.signal);
+    await window.core.queue.enqueue(requests(9), window.signal);
     await new Promise((resolve) => setTimeout(resolve, 300));
-    assert.equal(atRunpod().length, before);
+    assert.equal(atRunpod().length, 1);
     sim.runpod.faults.clear();
     assert.equal((await untilEnded(window, 10)).counts.done, 10);
   });

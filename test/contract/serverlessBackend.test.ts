@@ -138,6 +138,15 @@ describe('an endpoint of RunPod Serverless as a backend', function () {
       assert.equal(posts('runJob'), 1);
     });
 
+    it('shows what its worker says while it runs, where that says anything', async () => {
+      const outputs = ['Loading the model', { message: 'Sampling', progress: 0.5 }];
+      world.sim.runpod.faults.set({ failure: { kind: 'yields', outputs, everyMs: 15_000 }, on: ['workJob'], times: 1 });
+      const told = listener();
+      await backendOf(world.endpoint({ timeout: 3_600_000 })).run(jobOf(painting(5, 60)), told, world.signal);
+      assert.ok(told.phases.includes('Loading the model'), told.phases.join('\n'));
+      assert.ok(told.phases.includes('Sampling'), told.phases.join('\n'));
+    });
+
     it('takes its input files along, and is told beforehand when they are too large', async () => {
       const id = world.endpoint();
       const backend = backendOf(id);
@@ -399,7 +408,7 @@ describe('an endpoint of RunPod Serverless as a backend', function () {
 
     it('is not sent to an endpoint that runs none, or has no queue', async () => {
       const shut = backendOf(world.endpoint({ workers: { min: 0, max: 0 } }));
-      const none = await fault(shut.run(jobOf(), listener(), world.signal), 'mismatch', /maximum of workers is 0/);
+      const none = await fault(shut.run(jobOf(), listener(), world.signal), 'noCapacity', /maximum of workers is 0/);
       assert.deepEqual([none.facts.delivered, posts('runJob')], ['no', 0]);
       const scaling = { type: 'REQUEST_COUNT', requestCount: 1 };
       const balancer = backendOf(world.endpoint({ type: 'LOAD_BALANCER', scaling }));

@@ -200,6 +200,20 @@ describe('client of RunPod Serverless', function () {
       assert.deepEqual(await world.jobs.stream(id, jobId, world.signal), { status: 'unknown', outputs: [] });
     });
 
+    it('stream what a worker yields as it comes: held until there is something, and drained', async () => {
+      const id = world.endpoint({ timeout: 3_600_000 });
+      breakIt({ kind: 'yields', outputs: [{ step: 1 }, { step: 2 }], everyMs: 15_000 }, 'workJob');
+      const { id: jobId } = await world.jobs.run(id, body(painting(5, 60)), world.signal);
+      const seen: unknown[] = [];
+      for (let ended = false; !ended;) {
+        const { status, outputs } = await world.jobs.stream(id, jobId, world.signal);
+        seen.push(...outputs);
+        ended = status !== 'queued' && status !== 'running';
+      }
+      assert.deepEqual(seen.slice(0, 2), [{ step: 1 }, { step: 2 }]);
+      assert.equal(seen.length, 3, 'and the result');
+    });
+
     it('that are no longer kept are 404', async () => {
       world.sim.runpod.serverless.configure({ retentionMs: { run: 4_000, runsync: 4_000 } });
       const id = world.endpoint();

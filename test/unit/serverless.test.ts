@@ -11,6 +11,7 @@ import { defaultPatience, isOverdue, judgeQueue, watchQueue } from '../../src/co
 import type { QueueVerdict } from '../../src/core/serverless/queueVerdict.ts';
 import { statusOf } from '../../src/core/serverless/remoteJob.ts';
 import type { RemoteJob } from '../../src/core/serverless/remoteJob.ts';
+import { workerProgress } from '../../src/core/serverless/workerProgress.ts';
 import { readResult } from '../../src/core/serverless/workerResult.ts';
 
 const none = { idle: 0, running: 0, initializing: 0, ready: 0, throttled: 0, unhealthy: 0 };
@@ -131,6 +132,19 @@ describe('serverless: what comes back', () => {
 
   it('a status that we do not know is no end', () => {
     assert.deepEqual(['RUNNING', 'PAUSED', undefined].map(statusOf), ['running', 'unknown', 'unknown']);
+  });
+});
+
+describe('serverless: what a worker says while it runs', () => {
+  it('is a text, a share or both; anything else is nothing', () => {
+    assert.deepEqual(workerProgress(' Sampling \nmore'), { phase: 'Sampling' });
+    assert.deepEqual(workerProgress({ message: 'Step 3', progress: 0.25 }), { phase: 'Step 3', fraction: 0.25 });
+    assert.deepEqual(workerProgress({ progress: 40 }), { phase: 'Generating on a worker', fraction: 0.4 });
+    assert.deepEqual(workerProgress({ status: 'upscaling', percent: 1 }), { phase: 'upscaling', fraction: 0.01 });
+    for (const other of [undefined, null, '', 7, [], {}, { progress: -1 }, { progress: 1e9 }, { images: [] }]) {
+      assert.equal(workerProgress(other), undefined, JSON.stringify(other));
+    }
+    assert.equal(workerProgress('x'.repeat(500))?.phase.length, 120);
   });
 });
 

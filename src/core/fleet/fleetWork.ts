@@ -51,8 +51,16 @@ export function waitingWork({ waiting }: FleetLook, facts: WorkFacts): readonly 
 export function elsewhereOf(statuses: readonly BackendStatus[], own: ReadonlySet<string>): readonly OtherCapacity[] {
   return statuses.flatMap(({ backend, ready, health, breaker, jobs }): readonly OtherCapacity[] => {
     if (backend.tier === 'gemini' || own.has(backend.id) || !ready.ok || breaker.is === 'open') return [];
-    if (!health.known || (health.value.state !== 'healthy' && health.value.state !== 'degraded')) return [];
-    const { gpu } = health.value;
+    if (!health.known) return [];
+    const { gpu, state } = health.value;
+    const isUp = state === 'healthy' || state === 'degraded';
+    const { workers } = backend;
+    // An endpoint starts its workers itself: with a minute's wait they are as good as there.
+    if (workers !== undefined && (isUp || state === 'stopped' || state === 'starting')) {
+      const busySeconds = (isUp ? 0 : workers.startSeconds) + (jobs * assumedJobSeconds) / workers.most;
+      return Array.from({ length: workers.most }, () => ({ gpu: backend.id, busySeconds }));
+    }
+    if (!isUp) return [];
     return [{ gpu: gpu === undefined ? backend.id : gpuKey(gpu), busySeconds: jobs * assumedJobSeconds }];
   });
 }

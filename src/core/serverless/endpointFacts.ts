@@ -72,12 +72,14 @@ export class EndpointFacts {
     return this.#endpoint;
   }
 
-  /** @throws Fault 'mismatch' when it can take no job */
+  /** @throws Fault 'mismatch' when it is no queue, 'noCapacity' while it may have no worker */
   async requireAble(signal: AbortSignal): Promise<void> {
     const endpoint = await this.look(signal);
     const obstacle = endpoint === undefined ? undefined : endpointObstacle(endpoint);
     if (obstacle === undefined) return;
-    throw new Fault('mismatch', obstacle.why, { delivered: 'no', nextStep: obstacle.nextStep });
+    // A maximum can be raised again: no job is kept from here for good by it.
+    const kind = endpoint?.maxWorkers === 0 && endpoint.kind !== 'loadBalancer' ? 'noCapacity' : 'mismatch';
+    throw new Fault(kind, obstacle.why, { delivered: 'no', nextStep: obstacle.nextStep });
   }
 
   async learnPrices(signal: AbortSignal): Promise<void> {

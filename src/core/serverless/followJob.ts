@@ -6,6 +6,7 @@ import { isOverdue, judgeQueue, queuePhase, watchQueue } from './queueVerdict.ts
 import type { QueuePatience, QueueVerdict, QueueWatch } from './queueVerdict.ts';
 import { hasEnded } from './remoteJob.ts';
 import type { RemoteJob } from './remoteJob.ts';
+import { workerProgress } from './workerProgress.ts';
 
 /** All ms. */
 export interface FollowTimings {
@@ -47,7 +48,8 @@ export interface FollowOptions {
   readonly patience: QueuePatience;
   readonly clock: Clock;
   readonly log: Log;
-  readonly onPhase: (phase: string) => void;
+  /** 0 to 1, where it is told. */
+  readonly onPhase: (phase: string, fraction?: number) => void;
   /** A worker has taken the job: called once. */
   readonly onRunning: (job: RemoteJob) => Promise<void>;
 }
@@ -93,7 +95,8 @@ export async function followJob(options: FollowOptions, signal: AbortSignal): Pr
           await options.onRunning(job);
         }
         const ranMs = clock.now() - runningSince;
-        onPhase(`Generating on a worker, ${Math.round(ranMs / 1_000)} s`);
+        const said = workerProgress(job.output);
+        onPhase(said?.phase ?? `Generating on a worker, ${Math.round(ranMs / 1_000)} s`, said?.fraction);
         // A job that still runs has no execution time.
         stalledSince = job.executionMs === undefined ? undefined : (stalledSince ?? clock.now());
         if (stalledSince !== undefined && clock.now() - stalledSince >= timings.stalledMs) {
@@ -171,7 +174,7 @@ export async function cancelJob(
   }
 }
 
-const workerLogs = "Read the workers' logs in the RunPod console.";
+const workerLogs = "Read the workers' logs: 'PodRelay: Show Worker Logs…'.";
 const verdictFaults: Readonly<Record<QueueVerdict, readonly [Fault['kind'], string, string]>> = {
   noCapacity: [
     'noCapacity',

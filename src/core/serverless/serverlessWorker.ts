@@ -274,7 +274,7 @@ export class ServerlessWorker {
       ...{ jobs: this.#polled, endpointId, jobId, sentAt, executionTimeoutMs, clock, log },
       timings: this.#timings,
       patience: this.#patience,
-      onPhase: (phase) => context.onProgress({ phase }),
+      onPhase: (phase, fraction) => context.onProgress({ phase, ...(fraction === undefined ? {} : { fraction }) }),
       // It is listed only while it is up, and only there it is told which card it has.
       onRunning: async ({ workerId }) => {
         worker = await this.#facts.findWorker(workerId, new AbortController().signal);

@@ -133,7 +133,7 @@ export function workerFault(error: string, details: readonly string[]): Fault {
   if (/job timed out after \d+ retries/.test(error)) {
     return new Fault('unavailable', 'The workers died under the job, twice', {
       ...base,
-      nextStep: "Read the workers' logs in the RunPod console: often the GPU's memory does not suffice.",
+      nextStep: "Read the workers' logs with 'PodRelay: Show Worker Logs…': often the GPU's memory does not suffice.",
     });
   }
   if (error.startsWith('Failed to return job results')) {

@@ -93,6 +93,8 @@ export type Failure =
   | { readonly kind: 'handlerRaises'; readonly message: string }
   /** The job ends, and a late progress message leaves it shown IN_PROGRESS for ever. */
   | { readonly kind: 'lateProgress' }
+  /** No fault: the handler yields these one after the other, simulated ms apart, while the job runs. */
+  | { readonly kind: 'yields'; readonly outputs: readonly unknown[]; readonly everyMs: number }
   // log streams
   | { readonly kind: 'cutLog'; readonly afterLines: number; readonly how: 'event' | 'midFrame' | 'midCharacter' }
   | { readonly kind: 'strangeLog'; readonly with: StrangeLog }

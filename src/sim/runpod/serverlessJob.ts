@@ -19,6 +19,10 @@ export interface Job {
   deaths: number;
   /** what a stream has not fetched yet */
   chunks: unknown[];
+  /** what its worker said last while it runs */
+  progress: unknown;
+  /** called when there is something to stream, or it ends */
+  readonly onNews: Set<() => void>;
   /** ends what runs on the worker */
   stop: AbortController;
   /** called once when it ends */
@@ -56,6 +60,7 @@ export function jobView(job: Job): object {
     ...(pickedUpAt === undefined || endedAt === undefined ? {} : { executionTime: endedAt - pickedUpAt }),
     ...(workerId === undefined ? {} : { workerId }),
     ...(ended && output !== undefined && !job.frozen ? { output } : {}),
+    ...(job.status === 'IN_PROGRESS' && job.progress !== undefined ? { output: job.progress } : {}),
     ...(ended && error !== undefined ? { error } : {}),
   };
 }

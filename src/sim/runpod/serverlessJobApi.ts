@@ -51,17 +51,17 @@ export function createJobApi(deps: {
   const ok = (body: unknown): { status: number; body: unknown } => ({ status: 200, body });
 
   /** Resolves when the job has ended, or after `ms`. */
-  const untilEnd = (job: Job, ms: number): Promise<void> =>
+  const until = (news: Set<() => void>, ms: number): Promise<void> =>
     new Promise((resolve) => {
       const done = (): void => {
         timer.cancel();
         timers.delete(timer);
-        job.onEnd.delete(done);
+        news.delete(done);
         resolve();
       };
       const timer = time.after(ms, done);
       timers.add(timer);
-      job.onEnd.add(done);
+      news.add(done);
     });
 
   const jobOf = ({ endpoint, jobId }: Ask): Job => {
@@ -78,7 +78,7 @@ export function createJobApi(deps: {
 
   const stream = async (ask: Ask): Promise<{ status: number; body: unknown }> => {
     const job = jobOf(ask);
-    if (job.chunks.length === 0 && !hasEnded(job)) await untilEnd(job, behaviour.streamHoldMs);
+    if (job.chunks.length === 0 && !hasEnded(job)) await until(job.onNews, behaviour.streamHoldMs);
     const chunks = job.chunks.splice(0).map((output) => ({ output }));
     return ok(behaviour.streamShape === 'array' ? chunks : { status: job.status, stream: chunks });
   };
@@ -98,7 +98,7 @@ export function createJobApi(deps: {
         const wait = Number(ask.query.get('wait') ?? 90_000);
         if (!(wait >= 1_000 && wait <= 300_000)) throw new Refusal(400, 'wait must be from 1000 to 300000');
         const job = submit(ask, true);
-        if (!hasEnded(job)) await untilEnd(job, wait);
+        if (!hasEnded(job)) await until(job.onEnd, wait);
         return ok(jobView(job));
       },
     },

@@ -65,6 +65,7 @@ export function createQueue(deps: {
     job.stop.abort();
     for (const tell of [...job.onEnd]) tell();
     job.onEnd.clear();
+    for (const tell of [...job.onNews]) tell();
   };
 
   const finish = (endpoint: EndpointRecord, job: Job, reply: HandlerReply): void => {
@@ -102,6 +103,15 @@ export function createQueue(deps: {
         if (isMine()) bury(endpoint, worker, job);
       });
     }
+    const yields = faults.strike(['yields'], ['workJob'], endpoint.id);
+    yields?.outputs.forEach((output, at) => {
+      later(yields.everyMs * (at + 1), () => {
+        if (!isMine()) return;
+        job.progress = output;
+        job.chunks.push(output);
+        for (const tell of [...job.onNews]) tell();
+      });
+    });
     const canned = faults.strike(['handlerReply', 'handlerRaises', 'lateProgress'], ['workJob'], endpoint.id);
     let reply: HandlerReply;
     if (canned?.kind === 'handlerReply') reply = canned.reply as HandlerReply;
@@ -170,6 +180,8 @@ export function createQueue(deps: {
         error: undefined,
         deaths: 0,
         chunks: [],
+        progress: undefined,
+        onNews: new Set(),
         stop: new AbortController(),
         onEnd: new Set(),
         frozen: false,
@@ -185,7 +197,14 @@ export function createQueue(deps: {
     },
     cancel: (endpoint, job) => end(endpoint, job, 'CANCELLED'),
     retry: (endpoint, job) => {
-      Object.assign(job, { output: undefined, error: undefined, endedAt: undefined, chunks: [], frozen: false });
+      Object.assign(job, {
+        output: undefined,
+        error: undefined,
+        endedAt: undefined,
+        chunks: [],
+        progress: undefined,
+        frozen: false,
+      });
       job.submittedAt = time.now();
       job.stop = new AbortController();
       enqueue(endpoint, job);
