@@ -12,7 +12,7 @@ import type { FleetStory } from '../../src/ui/fleet/fleetText.ts';
 import { whyText } from '../../src/ui/fleet/whyText.ts';
 import { jobsFleetRows } from '../../src/ui/trees/jobsFleetRow.ts';
 import { podFleetRow } from '../../src/ui/trees/podFleetRow.ts';
-import { podsState } from '../../src/ui/trees/podRows.ts';
+import { podsState } from '../../src/ui/trees/podsHead.ts';
 
 const minute = 60_000;
 const nothing = { savedSeconds: undefined, micros: undefined };

@@ -7,52 +7,17 @@ import { ago } from './backendRows.ts';
 import { shortGpuName } from './gpuText.ts';
 import { podDetails } from './podDetails.ts';
 import { podFleetRow } from './podFleetRow.ts';
+import { loadingRow, podsState } from './podsHead.ts';
 import type { PodScene } from './podScene.ts';
 import { isRunningComfy, podIcon, podStatusName, statusOrder, statusRank, upMs, upText } from './podText.ts';
 import { dotted, plainMarkdown } from './row.ts';
 import type { Row } from './row.ts';
 
-/** 'noKey' and 'none' leave the tree empty, so that a welcome text shows the ways in. */
-export function podsState({
-  hasKey,
-  pods,
-  fleet,
-}: Pick<PodScene, 'hasKey' | 'pods' | 'fleet'>): 'noKey' | 'none' | 'listed' {
-  if (!hasKey) return 'noKey';
-  const mayCome = fleet !== undefined && fleet.maxPods > 0;
-  return pods.known && pods.value.length === 0 && !mayCome ? 'none' : 'listed';
-}
-
-/** What the view's head says beside its name: the filter and the grouping. */
-export function podsDescription({ filter, groupBy }: Pick<PodScene, 'filter' | 'groupBy'>): string {
-  const only = filter.map((status) => podStatusName(status).toLowerCase()).join(', ');
-  const by = groupBy === 'none' ? '' : `by ${groupBy === 'gpu' ? 'GPU' : groupBy}`;
-  return dotted(only !== '' && `only ${only}`, by);
-}
-
-/** How many pods cost GPU money, for the view's badge; undefined when there is nothing to show. */
-export function runningBadge(
-  { pods, lastSeen }: Pick<PodScene, 'pods' | 'lastSeen'>,
-  workers = 0,
-): { readonly value: number; readonly tooltip: string } | undefined {
-  const running = (lastSeen?.pods ?? []).filter(isBilled).length;
-  const value = running + workers;
-  if (value === 0) return undefined;
-  const told = [
-    ...(running === 0 ? [] : [running === 1 ? '1 pod running' : `${running} pods running`]),
-    ...(workers === 0 ? [] : [workers === 1 ? '1 serverless worker up' : `${workers} serverless workers up`]),
-  ];
-  const what = told.join(', ');
-  return { value, tooltip: pods.known ? what : `${what} when last seen` };
-}
-
 /** Every pod of the account: those that cost money first. */
 export function podRows(scene: PodScene): readonly Row[] {
   const { pods, lastSeen, filter } = scene;
   if (podsState(scene) !== 'listed') return [];
-  if (!pods.known && pods.why === undefined && lastSeen === undefined) {
-    return [{ id: 'pods:loading', label: 'Looking for pods…', icon: { id: 'loading~spin' } }];
-  }
+  if (!pods.known && pods.why === undefined && lastSeen === undefined) return [loadingRow];
   const seen = pods.known ? pods.value : (lastSeen?.pods ?? []);
   const shown = filter.length === 0 ? seen : seen.filter((pod) => filter.includes(pod.status));
   const sorted = [...shown].sort((a, b) => rank(a, scene) - rank(b, scene));

@@ -14,7 +14,8 @@ import { setContext } from '../setContext.ts';
 import type { endpointRows } from './endpointRows.ts';
 import type { EndpointScene } from './endpointScene.ts';
 import type { PodLayout } from './podLayout.ts';
-import { podRows, podsDescription, podsState, runningBadge } from './podRows.ts';
+import { loadingRow, podsDescription, podsState, runningBadge } from './podsHead.ts';
+import type { podRows } from './podRows.ts';
 import type { PodScene } from './podScene.ts';
 import type { Row } from './row.ts';
 import { registerTree } from './treeAdapter.ts';
@@ -46,14 +47,17 @@ const listEveryMs = 10_000;
 export function registerPodsView(services: PodsViewServices, life: Lifetime): void {
   const { pods, endpoints, ledger, layout, clock, log, hasRunpodKey } = services;
   /** Loaded with the first look at the account: before it there is nothing to draw. */
-  let drawEndpoints: typeof endpointRows | undefined;
+  let draw: { readonly pods: typeof podRows; readonly endpoints: typeof endpointRows } | undefined;
   const rows = (): readonly Row[] => {
     const scene = podScene(services);
-    setContext(contextKeys.podsState, podsState(scene));
-    return [...podRows(scene), ...(drawEndpoints?.(endpointScene(services)) ?? [])];
+    const state = podsState(scene);
+    setContext(contextKeys.podsState, state);
+    if (draw === undefined) return state === 'listed' ? [loadingRow] : [];
+    return [...draw.pods(scene), ...draw.endpoints(endpointScene(services))];
   };
   const look = async (signal: AbortSignal): Promise<void> => {
-    ({ endpointRows: drawEndpoints } = await import('./endpointRows.ts'));
+    const [{ podRows }, { endpointRows }] = await Promise.all([import('./podRows.ts'), import('./endpointRows.ts')]);
+    draw = { pods: podRows, endpoints: endpointRows };
     await Promise.all([pods.refresh(signal), endpoints.refresh(signal)]);
   };
   const refresh = async (signal: AbortSignal): Promise<void> => {
