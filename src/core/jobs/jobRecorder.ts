@@ -20,8 +20,8 @@ export interface JobEnd {
   readonly cost?: { readonly micros: number; readonly basis: string; readonly kind: CostKind };
 }
 
-/** After an intent: later than that, it is asked for again whose the job is. */
-const sendWithinMs = 3_000;
+/** Of the time that the job stays ours unasked: later than that after an intent, it is asked for again whose the job is. */
+const sendWithinShare = 0.2;
 
 /**
  * The record of one job while it runs. A record that cannot be written does not stop a job on one's own machine, where
@@ -33,17 +33,19 @@ export class JobRecorder {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #id: string;
+  readonly #sendWithinMs: number;
   readonly #warnings = new Set<string>();
   /** Why there is no record. */
   #missing: Fault | undefined;
   /** When something was last intended; ms since the epoch. */
   #intendedAt: number | undefined;
 
-  constructor(store: JobStore, clock: Clock, log: Log, id: string) {
+  constructor(store: JobStore, clock: Clock, log: Log, id: string, leaseMs: number) {
     this.#store = store;
     this.#clock = clock;
     this.#log = log;
     this.#id = id;
+    this.#sendWithinMs = leaseMs * sendWithinShare;
   }
 
   /** What the person should know: sentences. */
@@ -94,7 +96,7 @@ export class JobRecorder {
    * A machine that slept since the intent may find the job in another window's hands. @throws Fault 'cancelled' then
    */
   async maySend(): Promise<void> {
-    if (this.#clock.now() - (this.#intendedAt ?? 0) > sendWithinMs) await this.holdsIt();
+    if (this.#clock.now() - (this.#intendedAt ?? 0) > this.#sendWithinMs) await this.holdsIt();
   }
 
   /** The server has it. Never throws. */

@@ -234,8 +234,8 @@ export class JobRunner implements Disposable {
   }
 
   #recorder(id: string): JobRecorder {
-    const { store, clock, log } = this.#options;
-    return new JobRecorder(store, clock, log, id);
+    const { store, leaseMs, clock, log } = this.#options;
+    return new JobRecorder(store, clock, log, id, leaseMs);
   }
 
   async #runOn(
