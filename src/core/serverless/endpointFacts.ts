@@ -58,6 +58,11 @@ export class EndpointFacts {
     return healthOf(this.#endpoint, counts);
   }
 
+  /** A worker has taken a job: RunPod has found a GPU. */
+  noteWork(): void {
+    this.#isShort = false;
+  }
+
   /** The endpoint as it is now, or as it was seen last when RunPod's management does not answer. */
   async look(signal: AbortSignal): Promise<Endpoint | undefined> {
     const { client, endpointId, log } = this.#options;

@@ -277,6 +277,7 @@ export class ServerlessWorker {
       onPhase: (phase, fraction) => context.onProgress({ phase, ...(fraction === undefined ? {} : { fraction }) }),
       // It is listed only while it is up, and only there it is told which card it has.
       onRunning: async ({ workerId }) => {
+        this.#facts.noteWork();
         worker = await this.#facts.findWorker(workerId, new AbortController().signal);
       },
       facts: () => ({ endpoint: this.#facts.endpoint, prices: this.#facts.prices, worker }),
