@@ -407,7 +407,7 @@ class FleetWorld {
     if (this.#seenBusy.has(podId)) this.#violations.push(`${podId} was to be stopped with work in flight`);
     // The dispatcher may have been quicker: then there is nothing to stop.
     if (machine.bound.length > 0) throw new Fault('rejected', `${podId} has work again`);
-    if (cause === 'idle') this.#lastIdleStop = { atMs: this.#clock.now(), gpu: machine.offer.gpu };
+    if (cause === 'idle') this.#lastIdleStop = { atMs: this.#clock.now() - apiMs, gpu: machine.offer.gpu };
     this.#stops += 1;
     this.#become(machine, 'stopped');
   }

@@ -47,6 +47,7 @@ class Bench {
   leftMicros: number | undefined;
   holdSeconds = 0;
   looks = 0;
+  policy = policy;
   observeFault: Error | undefined;
   carryOut: (change: FleetChange) => void = () => undefined;
   readonly reconciler: Reconciler;
@@ -81,7 +82,7 @@ class Bench {
       waiting: this.waiting,
       elsewhere: [],
       candidates: known([], nowMs),
-      policy,
+      policy: this.policy,
       budget: { remainingMicros: this.leftMicros, usedShare: 0, holdSeconds: this.holdSeconds },
       gapsSeconds: [],
     };
@@ -134,6 +135,19 @@ describe('fleet reconciler', () => {
     const { looks } = bench;
     await bench.clock.run(6_000 * minute);
     assert.equal(bench.looks, looks);
+  });
+
+  it('starts again at once for work that came while it was stopping a pod', async () => {
+    const bench = new Bench();
+    bench.policy = { ...policy, restSeconds: 300 };
+    bench.become('ready');
+    bench.carryOut = ({ do: what }) => {
+      if (what === 'stop') bench.waiting = [{ ...job, sinceMs: bench.clock.now() - 1 }];
+      bench.become(what === 'stop' ? 'stopped' : 'booting');
+    };
+    bench.reconciler.wake();
+    await bench.clock.run(5 * minute);
+    assert.deepEqual(bench.log, ['101 stop done', '102 start done']);
   });
 
   it('waits after a refused start, longer each time, and never storms', async () => {

@@ -150,7 +150,7 @@ export class Reconciler implements Disposable {
     if (action === undefined) return 'rest';
     this.#note(action);
     if (action.do === 'wait') return this.#restOrLook(observed, action.untilMs, nowMs);
-    await this.#carryOut(action, observed, signal);
+    await this.#carryOut(action, observed, nowMs, signal);
     return 'again';
   }
 
@@ -170,7 +170,7 @@ export class Reconciler implements Disposable {
     if (!same) this.#planned.fire(action);
   }
 
-  async #carryOut(change: FleetChange, scene: ObservedScene, signal: AbortSignal): Promise<void> {
+  async #carryOut(change: FleetChange, scene: ObservedScene, decidedMs: number, signal: AbortSignal): Promise<void> {
     let fault: Fault | undefined;
     try {
       await this.#ports.carryOut(change, signal);
@@ -179,12 +179,12 @@ export class Reconciler implements Disposable {
     }
     if (signal.aborted) return;
     const nowMs = this.#clock.now();
-    if (fault === undefined) this.#succeeded(change, scene, nowMs);
+    if (fault === undefined) this.#succeeded(change, scene, decidedMs, nowMs);
     else this.#failed(change, fault, scene, nowMs);
     this.#acted.fire({ atMs: nowMs, change, fault });
   }
 
-  #succeeded(change: FleetChange, scene: ObservedScene, nowMs: number): void {
+  #succeeded(change: FleetChange, scene: ObservedScene, decidedMs: number, nowMs: number): void {
     if (change.do !== 'stop') {
       // A started pod may still come back without a GPU: it has proved nothing before it is idle.
       if (change.do !== 'start') for (const name of namesOf(change)) this.#failures.delete(name);
@@ -193,7 +193,8 @@ export class Reconciler implements Disposable {
     this.#failures.delete(stopKey(change.podId));
     if (change.cause === 'idle') {
       this.#failures.delete(change.podId);
-      this.#lastIdleStopMs = nowMs;
+      // What came while it was being stopped is new work.
+      this.#lastIdleStopMs = decidedMs;
     }
     if (change.cause !== 'stuck' && change.cause !== 'zeroGpu') return;
     // Neither this machine nor one like it at once again.
