@@ -58,9 +58,19 @@ describe('budgets', () => {
     const { totalMicros, generations } = world.sim.gemini.bill();
     assert.ok(totalMicros <= 500_000, `${totalMicros} of 500,000 micro-dollars`);
     assert.equal(generations, done);
-    assert.ok(done >= 10, `only ${done} jobs were run for half a dollar`);
+    assert.ok(done >= 5, `only ${done} jobs were run for half a dollar`);
     assert.equal(await spentMicros(), totalMicros);
     assert.equal(await heldMicros(), 0);
+    // What each held beyond its cost is free again: one after the other, nearly all of it is used.
+    const last = await (async () => {
+      for (;;) {
+        const failed = await run().then(() => undefined, toFault);
+        if (failed !== undefined) return failed;
+      }
+    })();
+    assert.equal(last.kind, 'overBudget', last.message);
+    const end = world.sim.gemini.bill().totalMicros;
+    assert.ok(end <= 500_000 && end > 400_000, `${end} of 500,000 micro-dollars`);
     for (const fault of refused) {
       assert.equal(fault.kind, 'overBudget', fault.message);
       assert.match(fault.message, /today's budget of \$0\.50 has \$0\.\d+ left/);
@@ -169,7 +179,7 @@ describe('the money of a window that was killed while Gemini worked for it', fun
     const sim = await startSimulator({ timeScale: 1, seed: 3 });
     sim.gemini.faults.imageMs = 60_000;
     const folder = await mkdtemp(path.join(tmpdir(), 'podrelay-money-'));
-    const settings = { 'gemini.fallback': 'always', 'routing.forced': 'gemini', 'budget.monthUsd': 0.06 };
+    const settings = { 'gemini.fallback': 'always', 'routing.forced': 'gemini', 'budget.monthUsd': 0.1 };
     const place = placeOf(sim, folder, { settings });
     const module = (name: string): string => JSON.stringify(path.join(import.meta.dirname, `${name}.ts`));
     const script = `
@@ -214,7 +224,7 @@ describe('the money of a window that was killed while Gemini worked for it', fun
       const { entries } = await core.ledger.statement();
       assert.deepEqual(
         entries.map(({ subject, basis, note }) => [subject, basis, note]),
-        [['killed', 'estimated', 'What was charged is not known: counted as quoted']],
+        [['killed', 'estimated', 'What was charged is not known: counted as the most that it may be']],
       );
     } finally {
       window.close();

@@ -94,7 +94,8 @@ describe('budgets on record', () => {
     const { budgets } = open();
     assert.deepEqual(budgets.uses.known && budgets.uses.value, []);
     await budgets.reserve(job('a'), backend('gemini', 99_000_000));
-    assert.deepEqual(budgets.podBudget(), { remainingMicros: undefined, usedShare: 0 });
+    const { remainingMicros, usedShare } = budgets.podBudget();
+    assert.deepEqual([remainingMicros, usedShare], [undefined, 0]);
   });
 
   it('hold what is asked for until it is settled, and then count what it did cost', async () => {
@@ -112,6 +113,20 @@ describe('budgets on record', () => {
     await budgets.reserve(job('d'), gemini);
   });
 
+  it('hold the most that it may cost, not what is likely, and count what it did cost', async () => {
+    set({ 'budget.dayUsd': 0.1 });
+    const { budgets, ledger } = open();
+    const quoting = { ...gemini, quote: () => ({ micros: 40_000, mostMicros: 70_000, basis: 'a list' }) };
+    await budgets.reserve(job('a'), quoting);
+    const refused = budgets.reserve(job('b'), quoting);
+    await assert.rejects(
+      refused,
+      /It costs about \$0\.04, \$0\.07 at most, and today's budget of \$0\.10 has \$0\.03 left/,
+    );
+    await ledger.recordJob(charge('a', 25_000));
+    await budgets.reserve(job('b'), quoting);
+  });
+
   it('never refuse what is free, and refuse all else when the budget is 0', async () => {
     set({ 'budget.monthUsd': 0 });
     const { budgets } = open();
@@ -121,7 +136,8 @@ describe('budgets on record', () => {
     await assert.rejects(budgets.commit({ podId: 'pod1', what: 'The pod' }), over);
     assert.equal((await budgets.mayCommit(340_000, 20))?.kind, 'overBudget');
     assert.equal(budgets.isSpent('cloud'), true);
-    assert.deepEqual(budgets.podBudget(), { remainingMicros: 0, usedShare: 1 });
+    const { remainingMicros, usedShare } = budgets.podBudget();
+    assert.deepEqual([remainingMicros, usedShare], [0, 1]);
   });
 
   it('hold for 200 that ask at once in two windows, and none beyond the limit', async () => {
@@ -315,6 +331,7 @@ describe('budgets on record', () => {
     await budgets.refresh();
     assert.equal(budgets.uses.known, false);
     assert.equal(budgets.isSpent('cloud'), false);
-    assert.deepEqual(budgets.podBudget(), { remainingMicros: 1, usedShare: 0 });
+    const { remainingMicros, usedShare } = budgets.podBudget();
+    assert.deepEqual([remainingMicros, usedShare], [1, 0]);
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { adviseGpus, basisText, priceText } from '../../src/core/cost/gpuAdvice.ts';
+import { adviseGpus, basisText, jobsPerPrice, priceText } from '../../src/core/cost/gpuAdvice.ts';
 import type { GpuCandidate } from '../../src/core/fleet/rankGpus.ts';
 import { readRuns } from '../../src/core/queue/measurements.ts';
 
@@ -33,7 +33,7 @@ describe('the advice for a GPU', () => {
         ['RTX 3090', 30, 3_000, 'measured'],
       ],
     );
-    assert.equal(list.because, '$0.002 a job, 33 % less than RTX 3090; RTX 3090 costs less an hour and $0.003 a job');
+    assert.equal(list.because, '33 % less than RTX 3090');
   });
 
   it('replaces what it assumes as soon as it is measured, though that turns the order round', () => {
@@ -48,15 +48,15 @@ describe('the advice for a GPU', () => {
     const [first, second] = adviseGpus([gpu('RTX 4090', 0.5), gpu('RTX 3090', 0.5)], 'portrait', book).gpus;
     assert.ok(first && second);
     assert.deepEqual([first.candidate.name, first.seconds, first.basis], ['RTX 4090', 20, 'scaled']);
-    assert.equal(priceText(first), 'about $0.003 a job');
-    assert.equal(basisText(first), 'not measured here: scaled from 1 run on other GPUs');
-    assert.equal(priceText(second), '$0.006 a job');
+    assert.equal(priceText(first, 100), 'about $0.28 per 100 jobs');
+    assert.equal(basisText(first), 'not measured here: scaled from 1 run elsewhere');
+    assert.equal(priceText(second, 100), '$0.56 per 100 jobs');
     assert.equal(basisText(second), 'measured in 1 run');
   });
 
   it('marks all as assumed while nothing has run', () => {
     for (const one of adviseGpus([gpu('RTX 4090', 0.5), gpu('RTX 3090', 0.3)], 'portrait', nothing).gpus) {
-      assert.match(priceText(one), /^about /);
+      assert.match(priceText(one, 1), /^about \$.+ a job$/);
       assert.equal(basisText(one), 'not measured: assumed');
     }
   });
@@ -66,6 +66,14 @@ describe('the advice for a GPU', () => {
     const list = adviseGpus([gpu('RTX 3090', 0.24), gpu('RTX 4090', 0.72)], 'portrait', book);
     assert.deepEqual(names(list), ['RTX 4090', 'RTX 3090']);
     assert.match(list.because ?? '', /as cheap as RTX 3090 and sooner done/);
+  });
+
+  it('tells the price of so many jobs that two GPUs can be told apart', () => {
+    const jobs = (seconds: number) =>
+      jobsPerPrice(
+        adviseGpus([gpu('L4', 0.36), gpu('RTX 4090', 0.72)], 'portrait', readRuns(runs('L4', seconds), 0)).gpus,
+      );
+    assert.deepEqual([jobs(3_600), jobs(60), jobs(1)], [1, 100, 1_000]);
   });
 
   it('has nothing to say of none, and no reason for a single one', () => {

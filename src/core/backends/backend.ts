@@ -38,6 +38,8 @@ export interface Health {
 /** Predicted cost, with what the prediction stands on. */
 export interface Quote {
   readonly micros: number;
+  /** The job will not cost more: so much is held against budgets. Absent = as predicted. */
+  readonly mostMicros?: number;
   readonly basis: string;
 }
 

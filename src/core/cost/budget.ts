@@ -103,11 +103,15 @@ export function budgetText(name: BudgetName): string {
   return texts[name];
 }
 
-/** @param what what was asked for, as a subject: 'This job' */
-export function overBudget(use: BudgetUse, what: string, micros: number): Fault {
+/**
+ * @param what what was asked for, as a subject: 'This job'
+ * @param micros what it costs, by all likelihood
+ */
+export function overBudget(use: BudgetUse, what: string, micros: number, mostMicros = micros): Fault {
   const held = use.heldMicros > 0 ? ` and ${formatUsd(use.heldMicros)} is reserved for what runs` : '';
   const of = `${budgetText(use.name)} of ${formatUsd(use.limitMicros)} has ${formatUsd(leftMicros(use))} left`;
-  const price = micros > 0 ? `about ${formatUsd(micros)}` : 'money';
+  const most = mostMicros > micros ? `, ${formatUsd(mostMicros)} at most` : '';
+  const price = micros > 0 ? `about ${formatUsd(micros)}${most}` : 'money';
   return new Fault('overBudget', `${what} costs ${price}, and ${of} (${formatUsd(use.spentMicros)} is spent${held})`, {
     delivered: 'no',
     nextStep: nextStepText(use),

@@ -59,7 +59,7 @@ export interface PodCommitments {
 /** What a job needs of budgets. */
 export interface JobBudgets {
   /**
-   * Holds what the backend quotes, until the ledger has the job's cost. Free backends are never refused.
+   * Holds the most that it may cost by the backend's quote, until the ledger has the job's cost. Free backends are never refused.
    * @throws Fault 'overBudget'; 'io' when the records cannot be used
    */
   reserve(job: Parameters<Backend['quote']>[0], backend: Backend): Promise<void>;
@@ -142,12 +142,13 @@ export class Budgets implements Disposable, JobBudgets, PodCommitments {
 
   async reserve(job: Parameters<Backend['quote']>[0], backend: Backend): Promise<void> {
     if (backend.billing === 'free') return;
-    const { micros } = backend.quote(job);
+    const { micros: likely, mostMicros: micros = likely } = backend.quote(job);
     const { nowMs: at } = this.#options.ledger.periods();
     const times = { fromMs: at, toMs: at };
     const ids = { subject: job.id, backend: backend.id, kind: 'job', tier: backend.tier } as const;
     // What has no price is not free: it needs a budget that has something left.
-    await this.#hold({ ...ids, ...times, micros: Number.isFinite(micros) ? Math.max(0, Math.ceil(micros)) : 0 }, 'It');
+    const hold = Number.isFinite(micros) ? Math.max(0, Math.ceil(micros)) : 0;
+    await this.#hold({ ...ids, ...times, micros: hold }, 'It', likely);
   }
 
   async release(jobId: string, backend: string): Promise<void> {
@@ -161,7 +162,7 @@ export class Budgets implements Disposable, JobBudgets, PodCommitments {
     await this.#quietly('What a job may have cost could not be recorded', async () => {
       const held = await store.find(jobId, backend);
       if (held === undefined) return;
-      const note = 'What was charged is not known: counted as quoted';
+      const note = 'What was charged is not known: counted as the most that it may be';
       const cost = { jobId, backend, micros: held.micros, at: clock.now(), note };
       await ledger.recordJob({ ...cost, basis: 'estimated', inPodTime: false });
     });
@@ -208,7 +209,7 @@ export class Budgets implements Disposable, JobBudgets, PodCommitments {
     return (bootMinutes + this.#options.settings()['cloud.idleMinutes']) * 60_000;
   }
 
-  async #hold(hold: Reservation, what: string): Promise<void> {
+  async #hold(hold: Reservation, what: string, likelyMicros = hold.micros): Promise<void> {
     const { store, ledger, settings } = this.#options;
     const limits = limitsOf(settings());
     const periods = ledger.periods();
@@ -222,7 +223,7 @@ export class Budgets implements Disposable, JobBudgets, PodCommitments {
       };
     });
     await this.#show(uses, periods);
-    if (refused !== undefined) throw overBudget(refused, what, hold.micros);
+    if (refused !== undefined) throw overBudget(refused, what, likelyMicros, hold.micros);
   }
 
   async #readAgain(): Promise<void> {

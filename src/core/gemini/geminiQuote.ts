@@ -29,16 +29,31 @@ export function quoteRequest(request: Priceable, models: GeminiModels): Quote {
   const one = request.kind === 'image' ? oneImage(request, model.id) : oneVideo(request, model.id);
   const what = request.kind === 'image' ? `picture at ${request.imageSize}` : `clip of ${request.seconds} s`;
   const sent = images.length === 0 ? '' : `, ${images.length} input image${images.length === 1 ? '' : 's'}`;
-  return { micros: one.micros * count, basis: `${count} × ${what}${sent}, ${listed(model, one)}` };
+  const [micros, mostMicros] = [one.micros * count, one.mostMicros * count];
+  return { micros, mostMicros, basis: `${count} × ${what}${sent}, ${listed(model, one)}` };
 }
 
 function oneImage({ prompt, imageSize, images }: Omit<Priceable & { kind: 'image' }, 'kind'>, model: string): Priced {
-  const order = { model, imageSize, inputImages: images.length, promptLength: prompt.length };
+  const order = {
+    model,
+    imageSize,
+    inputImages: images.length,
+    promptLength: prompt.length,
+    promptBytes: bytesOf(prompt),
+  };
   return estimateImage(order, geminiPrices) ?? missing(model);
 }
 
-function oneVideo({ resolution, seconds, images }: Omit<Priceable & { kind: 'video' }, 'kind'>, model: string): Priced {
-  return estimateVideo({ model, resolution, seconds, inputImages: images.length }, geminiPrices) ?? missing(model);
+function oneVideo(
+  { prompt, resolution, seconds, images }: Omit<Priceable & { kind: 'video' }, 'kind'>,
+  model: string,
+): Priced {
+  const order = { model, resolution, seconds, inputImages: images.length, promptBytes: bytesOf(prompt) };
+  return estimateVideo(order, geminiPrices) ?? missing(model);
+}
+
+function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).length;
 }
 
 /** What one answer was metered at. */
@@ -62,7 +77,7 @@ function pricedAs(kind: GeminiRequest['kind'], model: string): PricedModel {
   return { id: dearest[0], standsFor: model };
 }
 
-function listed({ id, standsFor }: PricedModel, { basis }: Priced): string {
+function listed({ id, standsFor }: PricedModel, { basis }: Pick<Priced, 'basis'>): string {
   if (standsFor !== undefined) return `no price is known for ${standsFor}: assumed as dear as ${id}`;
   const how = {
     documented: "by Google's price list",

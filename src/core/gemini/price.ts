@@ -14,6 +14,13 @@ export type PriceBasis = 'documented' | 'recorded' | 'inferred';
 
 export interface Priced {
   readonly micros: number;
+  /** It is not metered higher, by all that is known: the figure that budgets hold. */
+  readonly mostMicros: number;
+  readonly basis: PriceBasis;
+}
+
+interface Rate {
+  readonly micros: number;
   readonly basis: PriceBasis;
 }
 
@@ -30,7 +37,7 @@ export interface GeminiPrices {
   readonly asOf: string;
   readonly images: Readonly<Record<string, TokenPrices & { readonly tokens: Readonly<Record<ImageSize, number>> }>>;
   readonly videos: Readonly<
-    Record<string, TokenPrices & { readonly microsPerSecond: Readonly<Record<VideoResolution, Priced>> }>
+    Record<string, TokenPrices & { readonly microsPerSecond: Readonly<Record<VideoResolution, Rate>> }>
   >;
 }
 
@@ -91,9 +98,20 @@ export const geminiPrices: GeminiPrices = {
 
 /** Recorded at the default thinking level. */
 const thoughtTokensPerImage = 900;
+/** Thoughts and words of one answer at most: four times what was recorded. No limit below 65,536 is published. */
+const mostTextTokens = 4_096;
+/** What is recorded or guessed, not documented, may be so much more. */
+const unsureShare = 1.25;
 /** The upper figure for a picture that is sent along. */
 const inputImageTokens = 1_120;
 const charactersPerToken = 4;
+/** The input limit of these models is in tokens. */
+const longestPromptBytes = 65_536;
+
+/** A token has a byte at least; some are added around a prompt. */
+function mostPromptTokens(promptBytes: number): number {
+  return promptBytes + 64;
+}
 
 /** What an image will cost, thinking included. Undefined = the model is not on the list: unknown, not free. */
 export function estimateImage(
@@ -102,6 +120,8 @@ export function estimateImage(
     readonly imageSize: ImageSize;
     readonly inputImages: number;
     readonly promptLength: number;
+    /** UTF-8 */
+    readonly promptBytes?: number;
   },
   prices: GeminiPrices,
 ): Priced | undefined {
@@ -112,7 +132,16 @@ export function estimateImage(
     textTokens: thoughtTokensPerImage,
     mediaTokens: price.tokens[order.imageSize],
   };
-  return { micros: tokensMicros(usage, price), basis: price.basis };
+  const most: GeminiUsage = {
+    inputTokens: mostPromptTokens(order.promptBytes ?? order.promptLength * 4) + order.inputImages * inputImageTokens,
+    textTokens: mostTextTokens,
+    mediaTokens: usage.mediaTokens * shareOf(price.basis),
+  };
+  return { micros: tokensMicros(usage, price), mostMicros: Math.ceil(exactMicros(most, price)), basis: price.basis };
+}
+
+function shareOf(basis: PriceBasis): number {
+  return basis === 'documented' ? 1 : unsureShare;
 }
 
 /** What a clip will cost. Undefined = the model is not on the list. */
@@ -122,6 +151,8 @@ export function estimateVideo(
     readonly resolution: VideoResolution;
     readonly seconds: number;
     readonly inputImages: number;
+    /** UTF-8; absent = as long a prompt as Google takes. */
+    readonly promptBytes?: number;
   },
   prices: GeminiPrices,
 ): Priced | undefined {
@@ -129,11 +160,19 @@ export function estimateVideo(
   if (price === undefined) return undefined;
   const rate = price.microsPerSecond[order.resolution];
   const inputMicros = order.inputImages * inputImageTokens * price.input;
-  return { micros: Math.round(order.seconds * rate.micros + inputMicros), basis: rate.basis };
+  const tokens = { inputTokens: mostPromptTokens(order.promptBytes ?? longestPromptBytes), textTokens: mostTextTokens };
+  // A clip ends with a whole second at the latest.
+  const clipMicros = Math.ceil(order.seconds) * rate.micros * shareOf(rate.basis);
+  const most = clipMicros + inputMicros + exactMicros({ ...tokens, mediaTokens: 0 }, price);
+  return {
+    micros: Math.round(order.seconds * rate.micros + inputMicros),
+    mostMicros: Math.ceil(most),
+    basis: rate.basis,
+  };
 }
 
 /** What a generation cost by its metered tokens. Undefined = no usage was told, or the model is not on the list. */
-export function actualCost(model: string, usage: GeminiUsage | undefined, prices: GeminiPrices): Priced | undefined {
+export function actualCost(model: string, usage: GeminiUsage | undefined, prices: GeminiPrices): Rate | undefined {
   const price = prices.images[model] ?? prices.videos[model];
   return price === undefined || usage === undefined
     ? undefined
@@ -141,6 +180,9 @@ export function actualCost(model: string, usage: GeminiUsage | undefined, prices
 }
 
 function tokensMicros(usage: GeminiUsage, price: TokenPrices): number {
-  const { inputTokens, textTokens, mediaTokens } = usage;
-  return Math.round(inputTokens * price.input + textTokens * price.text + mediaTokens * price.media);
+  return Math.round(exactMicros(usage, price));
+}
+
+function exactMicros({ inputTokens, textTokens, mediaTokens }: GeminiUsage, price: TokenPrices): number {
+  return inputTokens * price.input + textTokens * price.text + mediaTokens * price.media;
 }

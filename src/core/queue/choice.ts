@@ -72,7 +72,8 @@ export function createChoice(options: ChoiceOptions): Choice {
       const scene: QueueScene = {
         ...{ nowMs, atWork, book: await freshBook() },
         statuses: backends.statuses(),
-        policy: policy(),
+        // A job that is run at once asks for Gemini when nothing else can have it.
+        policy: { ...policy(), mayPayGemini: true },
         loadedOn: (backend) => runTimes.loadedOn(backend),
         loadSeconds: (gpu) => runTimes.loadSeconds(gpu),
         priceOf: (id) => priceFor(backends.find(id), workflow),

@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import { commands } from '../../contract.ts';
-import { basisText, priceText } from '../../core/cost/gpuAdvice.ts';
+import { basisText, jobsPerPrice, priceText } from '../../core/cost/gpuAdvice.ts';
 import type { GpuAdvice } from '../../core/cost/gpuAdvice.ts';
 import { formatUsdPerHour } from '../../core/cost/price.ts';
 import { rankGpus } from '../../core/fleet/rankGpus.ts';
@@ -12,6 +12,7 @@ import { durationText } from '../../core/queue/dispatch.ts';
 import type { Cloud, GpuType, Stock } from '../../core/runpod/gpuType.ts';
 import type { RunpodClient } from '../../core/runpod/runpodClient.ts';
 import type { Settings } from '../../core/settings.ts';
+import { dotted } from '../trees/row.ts';
 
 export interface PickGpuServices {
   readonly gpuTypes: RunpodClient['listGpuTypes'];
@@ -71,7 +72,7 @@ export async function pickGpu(
       return undefined;
     });
     box.busy = false;
-    box.placeholder = limitsText(settings);
+    box.placeholder = dotted(aboutText(advice), limitsText(settings));
     box.items = gpuItems(ranking, gpus, advice);
     const item = await chosen;
     throwIfAborted(signal);
@@ -80,6 +81,13 @@ export async function pickGpu(
   } finally {
     box.dispose();
   }
+}
+
+/** The prices of a job are those while the pod works: boot and idle time come on top. */
+function aboutText(advice: Advice): string {
+  if (advice === undefined) return '';
+  const job = advice.about === undefined ? vscode.l10n.t('a usual picture') : `‘${advice.about}’`;
+  return vscode.l10n.t('Jobs like {0}, boot and idle time aside', job);
 }
 
 function limitsText(settings: Settings): string {
@@ -100,13 +108,13 @@ function gpuItems({ candidates, refused }: GpuRanking, gpus: readonly GpuType[],
     return [{ label: `$(circle-slash) ${gpu.name}`, description: `${gpu.memoryGb} GB · ${why}`, limits: true }];
   });
   const notNow = { label: vscode.l10n.t('Not now'), kind: vscode.QuickPickItemKind.Separator };
-  const job = advice?.about === undefined ? vscode.l10n.t('a usual picture') : `‘${advice.about}’`;
-  const prices = vscode.l10n.t('Price of a job like {0}, while the pod works', job);
-  const advised = advice?.gpus.map((one) => candidateItem(one.candidate, one));
+  const jobs = jobsPerPrice(advice?.gpus ?? []);
+  const advised = advice?.gpus.map((one) => candidateItem(one.candidate, one, jobs));
+  const each = { label: vscode.l10n.t('Best first'), kind: vscode.QuickPickItemKind.Separator };
   return [
     ...firstItems(candidates, advice),
-    ...(advice === undefined ? [] : [{ label: prices, kind: vscode.QuickPickItemKind.Separator }]),
-    ...(advised ?? candidates.map((candidate) => candidateItem(candidate, undefined))),
+    ...(advised === undefined ? [] : [each]),
+    ...(advised ?? candidates.map((candidate) => candidateItem(candidate, undefined, 1))),
     ...(others.length === 0 ? [] : [notNow]),
     ...others,
     { label: vscode.l10n.t('$(gear) Change the limits…'), limits: true },
@@ -125,32 +133,34 @@ function firstItems(candidates: readonly GpuCandidate[], advice: Advice): GpuIte
     return [{ label: vscode.l10n.t('$(warning) No GPU within your limits is in stock'), limits: true }];
   }
   if (second === undefined) return [];
-  const next = (name: string): string => vscode.l10n.t('{0} first; when it is taken, the next one of this list', name);
+  const inTurn = vscode.l10n.t('when it is taken, the next one');
+  const jobs = jobsPerPrice(advice?.gpus ?? []);
   const best = advice?.gpus[0];
+  const ofCheapest = advice?.gpus.find(({ candidate }) => candidate === first);
   const cheapest: GpuItem = {
     label: vscode.l10n.t('$(zap) The cheapest hour that is free'),
     description: vscode.l10n.t('from {0}', formatUsdPerHour(first.usdPerHourMicros)),
-    detail: next(first.name),
+    detail: dotted(first.name, ofCheapest && priceText(ofCheapest, jobs), inTurn),
     candidates,
   };
   if (advice === undefined || best === undefined) return [cheapest];
-  const reason = advice.because === undefined ? '' : `${best.candidate.name}: ${advice.because}`;
   return [
     {
       label: vscode.l10n.t('$(star-full) The best price of a job that is free'),
-      description: vscode.l10n.t('{0}, {1} first', priceText(best), best.candidate.name),
-      detail: reason,
+      description: vscode.l10n.t('from {0}', priceText(best, jobs)),
+      detail: dotted(best.candidate.name, advice.because, inTurn),
       candidates: advice.gpus.map(({ candidate }) => candidate),
     },
     ...(best.candidate === first ? [] : [cheapest]),
   ];
 }
 
-function candidateItem(candidate: GpuCandidate, advice: GpuAdvice | undefined): GpuItem {
+function candidateItem(candidate: GpuCandidate, advice: GpuAdvice | undefined, jobs: number): GpuItem {
   const { name, memoryGb, usdPerHourMicros, stock } = candidate;
   const inStock = stock === undefined ? vscode.l10n.t('stock not known') : stockTexts[stock];
   const time = advice === undefined ? '' : durationText(advice.seconds);
-  const detail = advice === undefined ? {} : { detail: `${priceText(advice)} · ${time} · ${basisText(advice)}` };
+  const detail =
+    advice === undefined ? {} : { detail: `${priceText(advice, jobs)} · ${time} each · ${basisText(advice)}` };
   return {
     label: `$(circuit-board) ${name}`,
     description: `${memoryGb} GB · ${formatUsdPerHour(usdPerHourMicros)} · ${inStock}`,
