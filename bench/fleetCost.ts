@@ -1,7 +1,7 @@
 import type { FleetPolicy } from '../src/core/fleet/fleetScene.ts';
 import { clairvoyantMicros } from '../test/simulation/clairvoyant.ts';
 import { simulate } from '../test/simulation/fleetWorld.ts';
-import type { Outcome } from '../test/simulation/fleetWorld.ts';
+import type { Outcome } from '../test/simulation/setup.ts';
 import { fairWeather, offers } from '../test/simulation/market.ts';
 import { drainPolicy, fixedPolicy, queueDelayPolicy, queueLengthPolicy } from '../test/simulation/policies.ts';
 import { burstyDay, dayMs, poisson } from '../test/simulation/traces.ts';

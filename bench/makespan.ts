@@ -1,5 +1,5 @@
 import { simulate } from '../test/simulation/fleetWorld.ts';
-import type { Setup } from '../test/simulation/fleetWorld.ts';
+import type { Setup } from '../test/simulation/setup.ts';
 import { fairWeather } from '../test/simulation/market.ts';
 import { drainPolicy } from '../test/simulation/policies.ts';
 import { Random } from '../test/simulation/random.ts';

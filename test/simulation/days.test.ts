@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { clairvoyantMicros } from './clairvoyant.ts';
 import { simulate } from './fleetWorld.ts';
-import type { Outcome, Setup } from './fleetWorld.ts';
+import type { Outcome, Setup } from './setup.ts';
 import { fairWeather, hours, offers } from './market.ts';
 import { drainPolicy, queueDelayPolicy, queueLengthPolicy } from './policies.ts';
 import { burstyDay, dayMs, hourMs, nightIdleDay, poisson, steadyDay } from './traces.ts';

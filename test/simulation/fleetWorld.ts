@@ -1,99 +1,30 @@
 import { leftMicros, spentShare } from '../../src/core/cost/budget.ts';
 import type { BudgetUse } from '../../src/core/cost/budget.ts';
 import { podTimeMicros } from '../../src/core/cost/price.ts';
-import { diskMicrosPerHour } from '../../src/core/fleet/podCost.ts';
-import type { FleetChange, FleetPod, FleetPolicy, PodPhase, QueuedWork } from '../../src/core/fleet/fleetScene.ts';
+import type { FleetChange, PodPhase, QueuedWork } from '../../src/core/fleet/fleetScene.ts';
 import { Reconciler } from '../../src/core/fleet/reconciler.ts';
 import type { FleetEvent, ObservedScene } from '../../src/core/fleet/reconciler.ts';
 import { Fault } from '../../src/core/kernel/fault.ts';
 import { known, unknown } from '../../src/core/kernel/observed.ts';
 import { dispatch } from '../../src/core/queue/dispatch.ts';
-import type { DispatchPolicy, WaitingJob, Worker } from '../../src/core/queue/dispatch.ts';
-import { newestQuantile, predict, readRuns, remainingSeconds } from '../../src/core/queue/measurements.ts';
+import type { WaitingJob, Worker } from '../../src/core/queue/dispatch.ts';
+import { predict, readRuns, remainingSeconds } from '../../src/core/queue/measurements.ts';
 import type { MeasuredRun, SpeedBook } from '../../src/core/queue/measurements.ts';
 import { inStock, keyOf, priceMicros, within } from './market.ts';
-import type { Offer, Weather } from './market.ts';
+import type { Offer } from './market.ts';
+import { Boots } from './boots.ts';
+import { become, bill, newMachine } from './machine.ts';
+import type { Job, Machine } from './machine.ts';
+import { Promises } from './promises.ts';
 import { Random } from './random.ts';
+import type { Outcome, Setup } from './setup.ts';
 import { hourMs } from './traces.ts';
 import type { Arrival } from './traces.ts';
+import { podOf, workerOf } from './views.ts';
 import { VirtualClock } from './virtualClock.ts';
-
-/** A GPU at home, always there and free. */
-export interface HomeGpu {
-  readonly gpu: string;
-  readonly speed: number;
-}
-
-export interface Setup {
-  readonly seed: number;
-  readonly arrivals: readonly Arrival[];
-  readonly offers: readonly Offer[];
-  readonly policy: FleetPolicy;
-  readonly weather: Weather;
-  readonly dispatchPolicy?: DispatchPolicy;
-  readonly home?: readonly HomeGpu[];
-  /** Pods of someone else in the same account: idle and dear, a temptation. */
-  readonly foreignPods?: number;
-  readonly budgetMicros?: number;
-  /** Ours at the start, ready. */
-  readonly podsAtStart?: readonly Offer[];
-  /** What was measured before. */
-  readonly knownRuns?: readonly MeasuredRun[];
-  /** Share by which a run may differ from its nominal time. */
-  readonly noise?: number;
-}
-
-interface Job {
-  readonly id: string;
-  readonly arrival: Arrival;
-  readonly order: number;
-  /** Arrived, or put back after a death. */
-  sinceMs: number;
-  firstStartMs: number | undefined;
-  endedMs: number | undefined;
-  readonly excluded: Map<string, string>;
-}
-
-interface Machine {
-  readonly id: string;
-  readonly offer: Offer;
-  readonly kind: 'ours' | 'foreign' | 'home';
-  phase: PodPhase | 'gone';
-  sinceMs: number;
-  usdPerHourMicros: number;
-  bootSeconds: number;
-  idleSinceMs: number | undefined;
-  /** Bound here: the first one runs. */
-  readonly bound: Job[];
-  runFromMs: number;
-  /** A run's end is of this life only. */
-  life: number;
-  billedToMs: number;
-  gpuMicros: number;
-  diskMicros: number;
-}
-
-export interface Outcome {
-  readonly jobs: number;
-  readonly ended: number;
-  /** From arrival to the start of the run, seconds, in the order of arrival. */
-  readonly waits: readonly number[];
-  readonly makespanSeconds: number;
-  readonly gpuMicros: number;
-  readonly diskMicros: number;
-  readonly launches: number;
-  readonly stops: number;
-  readonly mostPods: number;
-  readonly boots: readonly number[];
-  readonly events: readonly FleetEvent[];
-  /** Broken promises; a sentence each. */
-  readonly violations: readonly string[];
-  readonly looks: number;
-}
 
 const depth = 2;
 const apiMs = 2_000;
-const disk = { volumeGb: 60, containerDiskGb: 30 };
 const quiet = {
   debug: () => undefined,
   info: () => undefined,
@@ -117,11 +48,10 @@ class FleetWorld {
   readonly #waiting: Job[] = [];
   readonly #jobs: Job[] = [];
   readonly #runs: MeasuredRun[] = [];
-  readonly #boots = new Map<string, number[]>();
-  readonly #allBoots: number[] = [];
+  readonly #boots: Boots;
   readonly #gaps: number[] = [];
   readonly #events: FleetEvent[] = [];
-  readonly #violations: string[] = [];
+  readonly #promises: Promises;
   readonly #reconciler: Reconciler;
   #book: SpeedBook = readRuns([], 0);
   /** By fingerprint; of this book. */
@@ -130,16 +60,15 @@ class FleetWorld {
   #knewPods = false;
   /** With work when the fleet was looked at last. */
   #seenBusy: ReadonlySet<string> = new Set();
-  #lastIdleStop: { atMs: number; gpu: string } | undefined;
-  #newestWorkMs = Number.NEGATIVE_INFINITY;
   #launches = 0;
   #stops = 0;
-  #mostPods = 0;
   #looks = 0;
 
   constructor(setup: Setup) {
     this.#setup = setup;
+    this.#promises = new Promises(setup.policy);
     this.#random = new Random(setup.seed);
+    this.#boots = new Boots(setup.weather);
     this.#runs.push(...(setup.knownRuns ?? []));
     this.#book = readRuns(this.#runs, 0);
     for (const offer of setup.podsAtStart ?? []) this.#addMachine(offer, 'ours', 'ready');
@@ -184,10 +113,10 @@ class FleetWorld {
       diskMicros: ours.reduce((sum, { diskMicros }) => sum + diskMicros, 0),
       launches: this.#launches,
       stops: this.#stops,
-      mostPods: this.#mostPods,
-      boots: this.#allBoots,
+      mostPods: this.#promises.mostPods,
+      boots: this.#boots.all,
       events: this.#events,
-      violations: this.#violations,
+      violations: this.#promises.broken,
       looks: this.#looks,
     };
   }
@@ -211,7 +140,7 @@ class FleetWorld {
 
   #queue(job: Job): void {
     job.sinceMs = this.#clock.now();
-    this.#newestWorkMs = job.sinceMs;
+    this.#promises.noteWork(job.sinceMs);
     this.#waiting.push(job);
     this.#pump();
     this.#reconciler.wake();
@@ -233,36 +162,19 @@ class FleetWorld {
         this.#waiting.findIndex(({ id }) => id === jobId),
         1,
       );
-      if (machine.phase !== 'ready') this.#violations.push(`${jobId} was given to ${workerId}, which is not ready`);
+      if (machine.phase !== 'ready') this.#promises.note(`${jobId} was given to ${workerId}, which is not ready`);
       machine.bound.push(job!);
-      if (machine.bound.length > depth) this.#violations.push(`${workerId} was given more than ${depth} jobs`);
+      if (machine.bound.length > depth) this.#promises.note(`${workerId} was given more than ${depth} jobs`);
       machine.idleSinceMs = undefined;
       if (machine.bound.length === 1) this.#runNext(machine);
     }
   }
 
   #worker(machine: Machine): readonly Worker[] {
-    if (machine.kind === 'foreign') return [];
-    if (machine.phase !== 'ready' && machine.phase !== 'booting') return [];
     const budget = machine.kind === 'ours' ? this.#budget() : undefined;
-    const noBudget = budget !== undefined && leftMicros(budget) <= 0;
-    return [
-      {
-        id: machine.id,
-        label: machine.id,
-        rank: machine.kind === 'home' ? 0 : 1,
-        gpu: machine.offer.gpu,
-        freeSlots: machine.phase === 'ready' ? depth - machine.bound.length : 0,
-        secondsAhead: this.#busySeconds(machine) + this.#bootLeft(machine),
-        loadedModels: [],
-        loadSeconds: 0,
-        transferSeconds: 0,
-        usdPerHourMicros: machine.usdPerHourMicros,
-        microsPerJob: 0,
-        closed: noBudget ? 'The budget is spent' : undefined,
-        lastResort: false,
-      },
-    ];
+    const isSpent = budget !== undefined && leftMicros(budget) <= 0;
+    const secondsAhead = this.#busySeconds(machine) + this.#boots.left(machine, this.#clock.now());
+    return workerOf(machine, depth, secondsAhead, isSpent ? 'The budget is spent' : undefined);
   }
 
   #runNext(machine: Machine): void {
@@ -321,7 +233,7 @@ class FleetWorld {
     return {
       pods: this.#knewPods
         ? known(
-            this.#machines.flatMap((machine) => this.#asPod(machine)),
+            this.#machines.flatMap((machine) => podOf(machine, this.#boots, this.#book, this.#busySeconds(machine))),
             nowMs,
           )
         : unknown(nowMs, fault),
@@ -338,7 +250,7 @@ class FleetWorld {
               usdPerHourMicros: priceMicros(offer, weather, nowMs),
               // The catalogue lags: a drought is told an hour after it began.
               stock: inStock(offer, weather, nowMs - 3_600_000) || inStock(offer, weather, nowMs) ? 'HIGH' : 'NONE',
-              bootSeconds: this.#bootOf(`new ${keyOf(offer)}`),
+              bootSeconds: this.#boots.ofNew(offer),
             })),
             nowMs,
           )
@@ -350,31 +262,6 @@ class FleetWorld {
       },
       gapsSeconds: this.#gaps.slice(-20),
     };
-  }
-
-  #asPod(machine: Machine): readonly FleetPod[] {
-    if (machine.kind === 'home' || machine.phase === 'gone') return [];
-    return [
-      {
-        id: machine.id,
-        name: machine.id,
-        ours: machine.kind === 'ours',
-        keep: false,
-        mayStart: true,
-        phase: machine.phase,
-        gpu: machine.offer.gpu,
-        usdPerHourMicros: machine.usdPerHourMicros,
-        sinceMs: machine.sinceMs,
-        bootSeconds: this.#bootOf(
-          machine.phase === 'booting' ? `now ${machine.id}` : `again ${keyOf(machine.offer)}`,
-          machine,
-        ),
-        idleSinceMs: machine.idleSinceMs,
-        inFlight: machine.bound.length,
-        busySeconds: this.#busySeconds(machine),
-        jobSeconds: predict(this.#book, 'image', machine.offer.gpu).seconds,
-      },
-    ];
   }
 
   #asWork(job: Job): QueuedWork {
@@ -391,7 +278,7 @@ class FleetWorld {
 
   async #carryOut(change: FleetChange, signal: AbortSignal): Promise<void> {
     const { weather } = this.#setup;
-    if (!this.#knewPods) this.#violations.push(`${change.do} while the pods were unknown`);
+    if (!this.#knewPods) this.#promises.note(`${change.do} while the pods were unknown`);
     await this.#clock.sleep(apiMs, signal);
     if (within(weather.outages, this.#clock.now()))
       throw new Fault('unreachable', 'RunPod does not answer', { delivered: 'no' });
@@ -403,28 +290,28 @@ class FleetWorld {
 
   #stop(podId: string, cause: string): void {
     const machine = this.#machines.find(({ id }) => id === podId)!;
-    if (machine.kind !== 'ours') this.#violations.push(`${podId} is not ours, and was stopped`);
-    if (this.#seenBusy.has(podId)) this.#violations.push(`${podId} was to be stopped with work in flight`);
+    if (machine.kind !== 'ours') this.#promises.note(`${podId} is not ours, and was stopped`);
+    if (this.#seenBusy.has(podId)) this.#promises.note(`${podId} was to be stopped with work in flight`);
     // The dispatcher may have been quicker: then there is nothing to stop.
     if (machine.bound.length > 0) throw new Fault('rejected', `${podId} has work again`);
-    if (cause === 'idle') this.#lastIdleStop = { atMs: this.#clock.now() - apiMs, gpu: machine.offer.gpu };
+    if (cause === 'idle') this.#promises.noteIdleStop(this.#clock.now() - apiMs, machine.offer.gpu);
     this.#stops += 1;
     this.#become(machine, 'stopped');
   }
 
   #start(podId: string): void {
     const machine = this.#machines.find(({ id }) => id === podId)!;
-    if (machine.kind !== 'ours') this.#violations.push(`${podId} is not ours, and was started`);
-    if (machine.phase !== 'stopped') this.#violations.push(`${podId} was started though it is ${machine.phase}`);
+    if (machine.kind !== 'ours') this.#promises.note(`${podId} is not ours, and was started`);
+    if (machine.phase !== 'stopped') this.#promises.note(`${podId} was started though it is ${machine.phase}`);
     const { weather } = this.#setup;
     if (!inStock(machine.offer, weather, this.#clock.now()) || this.#random.chance(weather.refusedShare)) {
       throw new Fault('noCapacity', 'There are not enough free GPUs on the host machine', { delivered: 'no' });
     }
-    this.#checkFlapping(machine.offer.gpu);
+    this.#promises.checkFlapping(machine.offer.gpu, this.#clock.now());
     this.#launches += 1;
     if (this.#random.chance(weather.zeroGpuShare)) this.#become(machine, 'zeroGpu');
     else this.#boot(machine, machine.offer.bootSeconds.again);
-    this.#checkCaps();
+    this.#promises.checkCaps(this.#machines);
   }
 
   /** A pod that turns out dearer than planned is stopped at once, as a deploy does: it counts as not to be had. */
@@ -438,30 +325,17 @@ class FleetWorld {
       })
       .map(({ key }) => offers.find((one) => keyOf(one) === key)!)[0];
     if (offer === undefined) throw new Fault('noCapacity', 'No free GPU', { delivered: 'no' });
-    this.#checkFlapping(offer.gpu);
+    this.#promises.checkFlapping(offer.gpu, this.#clock.now());
     this.#launches += 1;
     this.#boot(this.#addMachine(offer, 'ours', 'stopped'), offer.bootSeconds.first);
-    this.#checkCaps();
+    this.#promises.checkCaps(this.#machines);
   }
 
   #addMachine(offer: Offer, kind: Machine['kind'], phase: PodPhase): Machine {
     const nowMs = this.#clock.now();
-    const machine: Machine = {
-      id: `${kind}-${this.#machines.length}`,
-      offer,
-      kind,
-      phase,
-      sinceMs: nowMs,
-      usdPerHourMicros: kind === 'home' ? 0 : priceMicros(offer, this.#setup.weather, nowMs),
-      bootSeconds: 0,
-      idleSinceMs: phase === 'ready' ? nowMs : undefined,
-      bound: [],
-      runFromMs: 0,
-      life: 0,
-      billedToMs: nowMs,
-      gpuMicros: 0,
-      diskMicros: 0,
-    };
+    const id = `${kind}-${this.#machines.length}`;
+    const usdPerHourMicros = kind === 'home' ? 0 : priceMicros(offer, this.#setup.weather, nowMs);
+    const machine = newMachine({ id, offer, kind, phase, usdPerHourMicros }, nowMs);
     this.#machines.push(machine);
     return machine;
   }
@@ -473,9 +347,7 @@ class FleetWorld {
     const { life, bootSeconds } = machine;
     this.#clock.at(this.#clock.now() + bootSeconds * 1_000, () => {
       if (machine.life !== life) return;
-      const name = `${fresh ? 'new' : 'again'} ${keyOf(machine.offer)}`;
-      this.#boots.set(name, [...(this.#boots.get(name) ?? []), bootSeconds]);
-      this.#allBoots.push(bootSeconds);
+      this.#boots.note(machine.offer, fresh, bootSeconds);
       this.#bill(machine);
       machine.phase = 'ready';
       machine.sinceMs = this.#clock.now();
@@ -486,23 +358,11 @@ class FleetWorld {
   }
 
   #become(machine: Machine, phase: PodPhase): void {
-    this.#bill(machine);
-    machine.phase = phase;
-    machine.life += 1;
-    machine.sinceMs = this.#clock.now();
-    machine.idleSinceMs = undefined;
+    become(machine, phase, this.#clock.now());
   }
 
-  /** By the second, at the price of the pod, and its disks. */
   #bill(machine: Machine): void {
-    const nowMs = this.#clock.now();
-    const ms = nowMs - machine.billedToMs;
-    machine.billedToMs = nowMs;
-    if (machine.kind !== 'ours' || machine.phase === 'gone') return;
-    const isStopped = machine.phase === 'stopped';
-    if (!isStopped) machine.gpuMicros += podTimeMicros(machine.usdPerHourMicros, ms);
-    const status = isStopped ? 'EXITED' : 'RUNNING';
-    machine.diskMicros += podTimeMicros(diskMicrosPerHour({ status, ...disk }), ms);
+    bill(machine, this.#clock.now());
   }
 
   /** By the product's own arithmetic: spent, and held for what runs. */
@@ -520,44 +380,11 @@ class FleetWorld {
     return { name: 'day', limitMicros, spentMicros, heldMicros };
   }
 
-  #bootOf(name: string, machine?: Machine): number {
-    if (name.startsWith('now ') && machine !== undefined) {
-      const fresh = machine.bootSeconds > machine.offer.bootSeconds.again * this.#setup.weather.slowBoot;
-      return this.#bootOf(`${fresh ? 'new' : 'again'} ${keyOf(machine.offer)}`);
-    }
-    return newestQuantile(this.#boots.get(name) ?? [], 0.75, name.startsWith('again') ? 120 : 240);
-  }
-
-  #bootLeft(machine: Machine): number {
-    if (machine.phase !== 'booting') return 0;
-    return Math.max(5, this.#bootOf(`now ${machine.id}`, machine) - (this.#clock.now() - machine.sinceMs) / 1_000);
-  }
-
   #busySeconds(machine: Machine): number {
     return machine.bound.reduce((sum, job, index) => {
       const { seconds } = predict(this.#book, job.arrival.fingerprint, machine.offer.gpu);
       const elapsed = index === 0 ? (this.#clock.now() - machine.runFromMs) / 1_000 : 0;
       return sum + remainingSeconds(seconds, elapsed);
     }, 0);
-  }
-
-  #checkCaps(): void {
-    const { policy } = this.#setup;
-    const active = this.#machines.filter(
-      ({ kind, phase }) => kind === 'ours' && phase !== 'stopped' && phase !== 'gone' && phase !== 'failed',
-    );
-    this.#mostPods = Math.max(this.#mostPods, active.length);
-    if (active.length > policy.maxPods)
-      this.#violations.push(`${active.length} pods run, ${policy.maxPods} are allowed`);
-    const usdPerHourMicros = active.reduce((sum, machine) => sum + machine.usdPerHourMicros, 0);
-    if (usdPerHourMicros > policy.maxUsdPerHourMicros)
-      this.#violations.push(`${usdPerHourMicros} micro-dollars per hour`);
-  }
-
-  #checkFlapping(gpu: string): void {
-    const stopped = this.#lastIdleStop;
-    if (stopped?.gpu !== gpu || this.#setup.policy.warmPods > 0) return;
-    const soon = this.#clock.now() - stopped.atMs < this.#setup.policy.restSeconds * 1_000;
-    if (soon && this.#newestWorkMs <= stopped.atMs) this.#violations.push(`${gpu} started again without new work`);
   }
 }

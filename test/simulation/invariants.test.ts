@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import type { FleetPolicy, ScaleRule } from '../../src/core/fleet/fleetScene.ts';
 import type { DispatchPolicy } from '../../src/core/queue/dispatch.ts';
 import { simulate } from './fleetWorld.ts';
-import type { Setup } from './fleetWorld.ts';
+import type { Setup } from './setup.ts';
 import { offers } from './market.ts';
 import type { Span, Weather } from './market.ts';
 import { drainPolicy } from './policies.ts';

@@ -182,6 +182,16 @@ describe('architecture', () => {
     assert.deepEqual(found, []);
   });
 
+  it('keeps what tests and benchmarks are built from as short', () => {
+    const found = ['test', 'bench'].flatMap((folder) =>
+      readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+        .map((name) => path.posix.join(folder, name.split(path.sep).join('/')))
+        .filter((file) => file.endsWith('.ts') && (!file.endsWith('.test.ts') || file.startsWith('test/simulation/')))
+        .filter((file) => readFileSync(path.join(root, file), 'utf8').split('\n').length > 401),
+    );
+    assert.deepEqual(found, []);
+  });
+
   it('core can be bundled without vscode being there', async () => {
     const bundle = (contents: string) =>
       build({

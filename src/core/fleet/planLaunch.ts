@@ -68,11 +68,19 @@ function wanted(scene: Scene, pods: readonly FleetPod[], before: Drain): Wish | 
   const { rule, warmPods } = policy;
   const active = pods.filter((pod) => pod.ours && isBilled(pod) && pod.phase !== 'zeroGpu');
   if (active.length < warmPods) {
-    return { because: `${podsText(warmPods)} are to be kept ready`, forWork: false, needsWorth: false };
+    return {
+      because: `${podsText(warmPods)} ${warmPods === 1 ? 'is' : 'are'} to be kept ready`,
+      forWork: false,
+      needsWorth: false,
+    };
   }
   if (rule.by === 'fixed') {
     if (active.length >= rule.pods) return { not: `${podsText(rule.pods)} run, as set` };
-    return { because: `${podsText(rule.pods)} are to run`, forWork: false, needsWorth: false };
+    return {
+      because: `${podsText(rule.pods)} ${rule.pods === 1 ? 'is' : 'are'} to run`,
+      forWork: false,
+      needsWorth: false,
+    };
   }
   const onPods = waiting.filter((work) => work.onPods);
   if (onPods.length === 0) return { not: 'No work waits for a pod' };
