@@ -290,8 +290,8 @@ describe('RunPod simulator: Serverless', function () {
       assert.ok(late.executionTime >= 4_500 && late.executionTime < 60_000, `${late.executionTime}`);
       assert.deepEqual((await job(id, `retry/${jobId}`, {})).json, { id: jobId, status: 'IN_QUEUE' });
       assert.equal((await until(id, jobId)).status, 'TIMED_OUT');
-      const done = await run(id);
-      await until(id, done);
+      const done = await run(id, undefined, { policy: { executionTimeout: 3_600_000 } });
+      assert.equal((await until(id, done)).status, 'COMPLETED');
       assert.equal((await job(id, `retry/${done}`, {})).status, 400);
     });
 
