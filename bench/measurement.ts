@@ -3,7 +3,7 @@ export interface Target {
   readonly what: string;
   readonly judge: 'median' | 'p99' | 'max';
   readonly under: number;
-  readonly unit: '%' | 'micro-dollars' | 'ms' | 's' | 'kB' | 'MB' | 'replies' | 'jobs' | 'times';
+  readonly unit: '%' | 'micro-dollars' | 'ms' | 's' | 'kB' | 'MB' | 'replies' | 'pods' | 'jobs' | 'times';
 }
 
 export interface Measurement extends Target {

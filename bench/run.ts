@@ -11,6 +11,7 @@ import { makespan } from './makespan.ts';
 import { malformedReplies } from './malformedReplies.ts';
 import { fourWindows } from './fourWindows.ts';
 import { makespanSockets } from './makespanSockets.ts';
+import { podCrashes } from './podCrashes.ts';
 import { queueCrashes } from './queueCrashes.ts';
 import { queueRecords } from './queueRecords.ts';
 import { takesNext } from './takesNext.ts';
@@ -40,6 +41,7 @@ const benches = [
   takesNext,
   makespanSockets,
   queueCrashes,
+  podCrashes,
   fourWindows,
   activation,
 ];

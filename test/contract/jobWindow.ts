@@ -1,9 +1,9 @@
-import { rm } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createCore } from '../../src/core/createCore.ts';
 import type { Addresses, Core } from '../../src/core/createCore.ts';
 import type { JobOutcome } from '../../src/core/jobs/jobRunner.ts';
-import { memoryPodTokens } from '../../src/core/fleet/agentToken.ts';
+import type { PodTokens } from '../../src/core/fleet/agentToken.ts';
 import { systemClock } from '../../src/core/kernel/clock.ts';
 import { Emitter } from '../../src/core/kernel/event.ts';
 import { Lifetime } from '../../src/core/kernel/lifetime.ts';
@@ -26,6 +26,9 @@ export interface WindowPlace {
   /** Default: 'generated' in the folder. */
   readonly outputFolder?: string;
   readonly settings?: Readonly<Record<string, unknown>>;
+  readonly podWatchEveryMs?: number;
+  /** Shorter than a person may set it. */
+  readonly idleMinutes?: number;
 }
 
 /** One VS Code window: a core of its own, on records that it shares with the others. */
@@ -60,7 +63,8 @@ export function openWindow(place: WindowPlace, jobLeaseMs = leaseMs): JobWindow 
     runpodApiKey: place.runpodApiKey,
     geminiApiKey: place.geminiApiKey,
   };
-  const settings = readSettings((name) => place.settings?.[name]).settings;
+  const read = readSettings((name) => place.settings?.[name]).settings;
+  const settings = { ...read, 'cloud.idleMinutes': place.idleMinutes ?? read['cloud.idleMinutes'] };
   const done: JobOutcome[] = [];
   const core = createCore(
     {
@@ -71,7 +75,7 @@ export function openWindow(place: WindowPlace, jobLeaseMs = leaseMs): JobWindow 
       settings: () => settings,
       addresses: place.addresses,
       secrets: { get: (id) => Promise.resolve(keys[id]), onDidChange: new Emitter<SecretId>().event },
-      podTokens: memoryPodTokens(),
+      podTokens: podTokensIn(path.join(place.folder, 'secrets')),
       podId: () => place.podId,
       endpointIds: () => place.endpointIds ?? [],
       databaseFile: path.join(place.folder, 'store', 'podrelay.db'),
@@ -82,6 +86,7 @@ export function openWindow(place: WindowPlace, jobLeaseMs = leaseMs): JobWindow 
       podTimings: fastPodTimings,
       geminiTimings: { pollMs: 20, deadlineMs: 2_000 },
       jobLeaseMs,
+      ...(place.podWatchEveryMs === undefined ? {} : { podWatchEveryMs: place.podWatchEveryMs }),
       simulated: true,
     },
     life,
@@ -94,6 +99,19 @@ export function openWindow(place: WindowPlace, jobLeaseMs = leaseMs): JobWindow 
     signal: life.signal,
     records: async () => (await reading.recent(10_000)).toReversed(),
     close: () => life.dispose(),
+  };
+}
+
+/** As all windows of a person have one secret store. */
+function podTokensIn(folder: string): PodTokens {
+  const file = (name: string): string => path.join(folder, name);
+  return {
+    get: (name) => readFile(file(name), 'utf8').catch(() => undefined),
+    set: async (name, token) => {
+      await mkdir(folder, { recursive: true });
+      await writeFile(file(name), token);
+    },
+    remove: (name) => rm(file(name), { force: true }),
   };
 }
 

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { startSimulator } from '../../src/sim/simulator.ts';
 import { openWindow, placeOf, removeFolder } from './jobWindow.ts';
 import { smallWorkflow } from './world.ts';
+import { seededRandom } from './seededRandom.ts';
 
 export interface SoakResult {
   readonly begun: number;
@@ -77,15 +78,4 @@ async function sizeOf(file: string): Promise<number | undefined> {
     ({ size }) => size,
     () => undefined,
   );
-}
-
-/** Mulberry32: the same moments for the same seed, as far as the machine lets them. */
-function seededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
