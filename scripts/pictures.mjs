@@ -7,6 +7,7 @@ const pictures = {
   'story-05-pod': 'story',
   'story-07-gemini-asks': 'gemini',
   'queue-03-runs': 'queue',
+  'fleet-06-work-dark': 'fleet',
   views: 'views',
 };
 mkdirSync(path.join(root, 'media', 'readme'), { recursive: true });
