@@ -169,18 +169,18 @@ describe('pods that come by themselves', function () {
     );
     await workbench.until('the page to follow', async () => /Now .*the budget has too little left/.test(await page()));
     assert.match(await page(), /Budget +today's budget of \$0\.07 has \$0\.0\d+ left/);
+    await workbench.treeRow('Pods', /^podrelay-/).click();
+    await workbench.until('the reason of a pod', () => row('Pods', /^Whystarted by PodRelay: nothing that runs /));
     await pictures('05-budget-holds');
     assert.equal(billed().length, 1);
     await budgetOfToday('1');
     await workbench.until('three pods', () => billed().length === 3, 60_000);
   });
 
-  it('share the work by speed, at a cost that is on the screen', async () => {
+  it('share the work, at a cost that is on the screen', async () => {
     await workbench.until('two to work', async () => (await podsAtWork()) >= 2, 60_000);
     await workbench.until('the running cost', () => status(/cloud · \$0\.8\d\/h/));
-    await workbench.treeRow('Pods', /^podrelay-/).click();
-    await workbench.until('the reason of a pod', () => row('Pods', /^Whystarted by PodRelay: /));
-    await pictures('06-work');
+    await workbench.screenshot('fleet-06-work-dark');
   });
 
   it('lose nothing when the cable is pulled', async () => {

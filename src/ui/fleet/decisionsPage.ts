@@ -1,12 +1,17 @@
 import * as vscode from 'vscode';
 import type { Disposable, Event } from '../../core/kernel/event.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
+import type { Clock } from '../../core/kernel/ports.ts';
 
 export interface DecisionsPageOptions {
   readonly text: () => Promise<string>;
   /** What makes it another text. */
   readonly changes: readonly Event<unknown>[];
+  readonly clock: Clock;
 }
+
+/** Changes within this time are shown together. */
+const redrawMs = 500;
 
 const scheme = 'podrelay-fleet';
 const page = vscode.Uri.from({ scheme, path: '/Automatic Pods' });
@@ -18,6 +23,7 @@ export class DecisionsPage {
   readonly #changed = new vscode.EventEmitter<vscode.Uri>();
   #listening: readonly Disposable[] | undefined;
   #isRegistered = false;
+  #isDrawing = false;
 
   constructor(options: DecisionsPageOptions, life: Lifetime) {
     this.#options = options;
@@ -28,9 +34,22 @@ export class DecisionsPage {
     this.#register();
     this.#changed.fire(page);
     const document = await vscode.workspace.openTextDocument(page);
-    this.#listening ??= this.#options.changes.map((change) => change(() => this.#changed.fire(page)));
+    this.#listening ??= this.#options.changes.map((change) => change(() => void this.#redraw()));
     const editor = await vscode.window.showTextDocument(document, { preview: true });
     editor.options = { lineNumbers: vscode.TextEditorLineNumbersStyle.Off };
+  }
+
+  async #redraw(): Promise<void> {
+    if (this.#isDrawing) return;
+    this.#isDrawing = true;
+    try {
+      await this.#options.clock.sleep(redrawMs, this.#life.signal);
+      this.#changed.fire(page);
+    } catch {
+      // The window closes: nobody reads it any more.
+    } finally {
+      this.#isDrawing = false;
+    }
   }
 
   #register(): void {

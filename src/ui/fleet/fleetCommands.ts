@@ -6,6 +6,7 @@ import { formatUsd } from '../../core/cost/price.ts';
 import type { Fleet } from '../../core/fleet/fleet.ts';
 import type { Event } from '../../core/kernel/event.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
+import type { Clock } from '../../core/kernel/ports.ts';
 import type { Command } from '../commands/runCommand.ts';
 import { DecisionsPage } from './decisionsPage.ts';
 import { fleetState } from './fleetState.ts';
@@ -17,6 +18,7 @@ export interface FleetCommandServices extends SetUpFleetServices {
   readonly fleet: Fleet;
   readonly budgets: Pick<Budgets, 'uses' | 'refresh' | 'onDidChange'>;
   readonly onDidChangeSetup: Event<unknown>;
+  readonly clock: Clock;
 }
 
 export function fleetCommands(services: FleetCommandServices, life: Lifetime): readonly Command[] {
@@ -31,6 +33,7 @@ export function fleetCommands(services: FleetCommandServices, life: Lifetime): r
           timeText: (ms) => new Date(ms).toLocaleString(),
         }),
       changes: [fleet.onDidDecide, fleet.onDidPlan, budgets.onDidChange, services.onDidChangeSetup],
+      clock: services.clock,
     },
     life,
   );
