@@ -94,6 +94,22 @@ describe('records of the fleet', () => {
     assert.deepEqual([...(await store.look(1_000, 10)).launched.keys()], ['old']);
   });
 
+  it('remember who created a pod, and since when its disk costs what it does', async () => {
+    await store.note(decision({ atMs: 3, podId: 'made', what: 'create' }));
+    for (let n = 0; n < 60; n++) {
+      await store.note(decision({ atMs: 10 + n, podId: 'made', what: 'stop' }));
+      await store.note(decision({ atMs: 10 + n, podId: 'made' }));
+    }
+    await store.note(decision({ atMs: 99, podId: 'made', what: 'stop' }));
+    await store.note(decision({ atMs: 100, podId: 'made', failure: 'No capacity' }));
+    await store.note(decision({ atMs: 5, podId: 'found' }));
+    await database.write((rows) => rows.run(`INSERT INTO disk_meter VALUES ('made', 'made', 16, 101, 200)`));
+    assert.deepEqual(Object.fromEntries(await store.histories()), {
+      made: { isCreated: true, last: { what: 'stop', atMs: 99 }, diskSinceMs: 101 },
+      found: { isCreated: false, last: { what: 'start', atMs: 5 }, diskSinceMs: undefined },
+    });
+  });
+
   it('tell the beginning of the queue job by job, and what is behind it in groups: none is left out', async () => {
     await database.write((rows) => {
       for (let n = 0; n < 100; n++) {

@@ -12,6 +12,7 @@ import { keptDecisions } from './fleetDecision.ts';
 import type { FleetDecision } from './fleetDecision.ts';
 import type { PlannedAction } from './fleetScene.ts';
 import type { FleetPortsOptions } from './fleetPorts.ts';
+import type { IdleDisk } from './idleDisks.ts';
 import type { PodService } from './podService.ts';
 import type { Reconciler } from './reconciler.ts';
 
@@ -108,6 +109,21 @@ export class Fleet implements Disposable {
   /** Why the pod was started or stopped last, as far as known here. */
   lastOf(podId: string): FleetDecision | undefined {
     return this.#decisions?.find((one) => one.podId === podId && one.failure === undefined);
+  }
+
+  /** Stopped pods of automation's own whose disks cost more than they are worth. @throws Fault 'io' */
+  async idleDisks(chosenPodId: string | undefined): Promise<readonly IdleDisk[]> {
+    const { store, clock, pods, settings } = this.#options;
+    const nowMs = clock.now();
+    const [{ idleDisks }, { bootSecondsOf }] = await Promise.all([import('./idleDisks.ts'), import('./fleetPods.ts')]);
+    const [histories, look] = await Promise.all([store.histories(), store.look(nowMs, 0)]);
+    return idleDisks(pods.pods.known ? pods.pods.value : [], {
+      ...{ nowMs, histories, chosenPodId },
+      bootSeconds: { first: bootSecondsOf(look, undefined), again: bootSecondsOf(look, '') },
+      usdPerHourMicros: (podId) => look.lastPrices.get(podId) ?? 0,
+      secondsPerUsd: settings()['routing.secondsPerUsd'],
+      bootMs: settings()['cloud.readyTimeoutMinutes'] * 60_000,
+    });
   }
 
   dispose(): void {

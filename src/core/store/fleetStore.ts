@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { keptDecisions } from '../fleet/fleetDecision.ts';
 import type { FleetDecision } from '../fleet/fleetDecision.ts';
+import type { PodHistory } from '../fleet/idleDisks.ts';
 import type { Database, Rows } from './database.ts';
 import { fromJson } from './jobRow.ts';
 
@@ -50,6 +51,8 @@ export interface FleetStore {
   seesTo(podId: string, at: number): Promise<boolean>;
   look(at: number, limit: number): Promise<FleetLook>;
   note(decision: FleetDecision): Promise<void>;
+  /** Of pods that automation has had in hand, by id. */
+  histories(): Promise<ReadonlyMap<string, PodHistory>>;
   /** Newest first. */
   decisions(): Promise<readonly FleetDecision[]>;
 }
@@ -76,6 +79,13 @@ const loadRow = z.object({
 const spanRow = z.object({ requested_at: z.int(), changed_at: z.int() });
 const podRow = z.object({ pod_id: z.string() });
 const launchRow = z.object({ pod_id: z.string(), at: z.int() });
+const historyRow = z.object({
+  pod_id: z.string(),
+  what: z.enum(['start', 'create', 'stop']),
+  at: z.int(),
+  disk_since: z.nullable(z.int()),
+  made: z.int(),
+});
 const bootRow = z.object({ subject: z.string(), ms: z.int(), nth: z.int() });
 const priceRow = z.object({ pod_id: z.string(), usd_per_hour_micros: z.int() });
 const decisionRow = z.object({
@@ -162,11 +172,24 @@ export function createFleetStore(database: Database): FleetStore {
           expected.micros === undefined ? null : Math.round(expected.micros),
           failure ?? null,
         );
-        // The last start of each pod stays: it says whose the pod is.
+        // What was done with each pod last stays, and who created it: it says whose the pod is.
         const sql = `DELETE FROM fleet_decision WHERE id <= (SELECT max(id) - ? FROM fleet_decision)
-          AND (failure IS NOT NULL OR pod_id IS NULL OR id < (SELECT max(id) FROM fleet_decision AS other
-            WHERE other.pod_id = fleet_decision.pod_id AND other.failure IS NULL))`;
+          AND (failure IS NOT NULL OR pod_id IS NULL OR (what <> 'create' AND id < (SELECT max(id) FROM fleet_decision AS other
+            WHERE other.pod_id = fleet_decision.pod_id AND other.failure IS NULL)))`;
         rows.run(sql, keptDecisions);
+      }),
+    histories: () =>
+      database.read((rows) => {
+        const sql = `SELECT own.pod_id, own.what, own.at, segment_from_ms AS disk_since,
+            EXISTS (SELECT 1 FROM fleet_decision WHERE pod_id = own.pod_id AND what = 'create' AND failure IS NULL) AS made
+          FROM fleet_decision AS own LEFT JOIN disk_meter ON disk_meter.pod_id = own.pod_id
+          WHERE own.id IN (SELECT max(id) FROM fleet_decision WHERE pod_id IS NOT NULL AND failure IS NULL GROUP BY pod_id)`;
+        return new Map(
+          rows.all(historyRow, sql).map((row) => {
+            const last = { what: row.what, atMs: row.at };
+            return [row.pod_id, { isCreated: row.made !== 0, last, diskSinceMs: row.disk_since ?? undefined }];
+          }),
+        );
       }),
     decisions: () =>
       database.read((rows) =>
