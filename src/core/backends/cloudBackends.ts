@@ -30,6 +30,10 @@ const sameListMs = 1_000;
 /** Pods that were listed so recently are not listed before a job. */
 const freshMs = 10_000;
 const refreshTimeoutMs = 5_000;
+/** A RunPod that did not answer is not waited for again so long: it is asked while jobs go on with what is known. */
+const silentMs = 60_000;
+/** One that is back answers sooner. */
+const shortPatienceMs = 1_000;
 const podPrefix = 'pod:';
 const endpointPrefix = 'endpoint:';
 
@@ -99,15 +103,12 @@ export class CloudBackends implements BackendSource {
     if (pods.pods.known && clock.now() - pods.pods.at < freshMs) return;
     // A RunPod that has just not answered would hold up the backends after it, job by job.
     if (pods.silence(freshMs) !== undefined) return;
-    const deadline = withDeadline(signal, refreshTimeoutMs, () => new Fault('timeout', 'RunPod did not answer in 5 s'));
-    try {
-      await this.#listed(deadline.signal);
-    } catch (error) {
+    const told = (error: unknown): void => log.debug(`The pods are not known: ${toFault(error).message}`);
+    if (pods.silence(silentMs) !== undefined) return void pods.refresh(new AbortController().signal).catch(told);
+    await this.#patiently(refreshTimeoutMs, signal).catch((error: unknown) => {
       throwIfAborted(signal);
-      log.debug(`The pods are not known: ${toFault(error).message}`);
-    } finally {
-      deadline.done();
-    }
+      told(error);
+    });
   }
 
   /** Jobs of this window that use the pod, or wait for it. */
@@ -164,7 +165,22 @@ export class CloudBackends implements BackendSource {
     if (pods.pods.known && clock.now() - pods.pods.at < sameListMs) return pods.pods.value;
     const silent = pods.silence(sameListMs);
     if (silent !== undefined) throw silent;
-    return pods.refresh(signal);
+    return pods.silence(silentMs) === undefined ? pods.refresh(signal) : this.#patiently(shortPatienceMs, signal);
+  }
+
+  /** @throws Fault 'timeout' when the list takes longer, which every other job is spared for a while */
+  async #patiently(ms: number, signal: AbortSignal): Promise<readonly Pod[]> {
+    const { pods } = this.#options;
+    const late = new Fault('timeout', `RunPod did not answer in ${ms / 1_000} s`, { delivered: 'no' });
+    const deadline = withDeadline(signal, ms, () => late);
+    try {
+      return await pods.refresh(deadline.signal);
+    } catch (error) {
+      if (deadline.signal.aborted && !signal.aborted) pods.noteSilence(late);
+      throw error;
+    } finally {
+      deadline.done();
+    }
   }
 
   #use(podId: string): Disposable {

@@ -141,6 +141,11 @@ export class PodService implements Disposable {
     return isRecent ? failure.why : undefined;
   }
 
+  /** Somebody has waited in vain, and the request goes on: who comes next need not wait. */
+  noteSilence(why: Fault): void {
+    this.#lastFailure = { why, at: this.#deps.clock.now() };
+  }
+
   /** Where a pod's ComfyUI, or another HTTP port of it, is reached; without a trailing slash. */
   address(podId: string, port = comfyPort): string {
     return proxyAddress(this.#options.proxyTemplate, podId, port);
