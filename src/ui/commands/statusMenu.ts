@@ -27,6 +27,7 @@ export function statusMenu({ jobs, activePods }: StatusMenuServices): Command {
         ...(pods > 0
           ? [item(vscode.l10n.t('$(debug-stop) Stop All Pods'), commands.stopAllPods, `${pods} running`)]
           : []),
+        item(vscode.l10n.t('$(rocket) Start Pods Automatically…'), commands.setUpFleet),
         item(vscode.l10n.t('$(server) Show Backends and Pods'), commands.showViews),
         item(vscode.l10n.t('$(graph) Show Costs'), commands.showCosts),
         item(vscode.l10n.t('$(target) Set Budget…'), commands.setBudget),
