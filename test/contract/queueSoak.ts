@@ -98,7 +98,7 @@ export async function soakQueue(crashes: number, seed: number): Promise<QueueSoa
     // What waits for a server to answer again is asked for now, not in a quarter of an hour.
     await last.core.database.write((rows) => rows.run(`UPDATE job SET lease_until = 0 WHERE owner = ''`));
     await last.core.queue.begin();
-    await untilAllEnded(last, 120_000);
+    await untilAllEnded(last, Math.max(120_000, queued * 500));
     const records = await last.records();
     last.close();
 
