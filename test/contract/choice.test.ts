@@ -1,5 +1,6 @@
 // What measurements lead to, over the whole simulator: where a job goes by each strategy, and which GPU is advised.
 import assert from 'node:assert/strict';
+import { deployRequest } from '../../src/core/fleet/deployRequest.ts';
 import { rankGpus } from '../../src/core/fleet/rankGpus.ts';
 import type { GpuCandidate } from '../../src/core/fleet/rankGpus.ts';
 import type { JobOutcome } from '../../src/core/jobs/jobRunner.ts';
@@ -140,6 +141,25 @@ describe('choice', function () {
       );
       const advised = await world.core.choice.adviseGpus(all.slice(0, 1));
       assert.equal(advised.because, undefined, 'there is no choice');
+    });
+
+    it('is quoted, and the quote is on record beside what RunPod takes', async () => {
+      const [candidate] = await candidates();
+      assert.ok(candidate);
+      const request = deployRequest([candidate], world.settings);
+      const microsPerHour = Math.round(candidate.usdPerHourMicros * 0.05);
+      world.sim.runpod.faults.set({ failure: { kind: 'dearer', microsPerHour }, times: 1 });
+      const { core } = world;
+      const made = await core.pods.launch(request, world.signal);
+      await core.pods.refresh(world.signal);
+      const seen = core.pods.lastSeen?.pods.find(({ id }) => id === made.pod.id);
+      assert.ok(seen);
+      await core.ledger.observePods([seen], Date.now());
+      const price = (await core.ledger.statement()).prices?.get(made.pod.id);
+      assert.deepEqual(price, {
+        quotedUsdPerHourMicros: candidate.usdPerHourMicros,
+        billedUsdPerHourMicros: candidate.usdPerHourMicros + microsPerHour,
+      });
     });
 
     it('learns from the pods themselves', async () => {

@@ -122,6 +122,19 @@ describe('costs page', () => {
     assert.match(text, /&lt;script&gt;/);
   });
 
+  it('puts what a pod was quoted beside what it costs', () => {
+    const priced = (billedUsdPerHourMicros: number): string => {
+      const prices = new Map([['pod1', { quotedUsdPerHourMicros: 340_000, billedUsdPerHourMicros }]]);
+      const report = costReport({ ...statement([pod({ fromMs: nowMs - hour, toMs: nowMs })]), prices });
+      return page({ report: { ...report, days: [] } });
+    };
+    assert.match(priced(340_000), /at \$0\.34\/h, as quoted/);
+    assert.match(priced(374_000), /at \$0\.37\/h, 10 % more than the quoted \$0\.34\/h/);
+    assert.match(priced(306_000), /at \$0\.31\/h, 10 % less than the quoted \$0\.34\/h/);
+    const unquoted = costReport(statement([pod({ fromMs: nowMs - hour, toMs: nowMs })]));
+    assert.doesNotMatch(page({ report: { ...unquoted, days: [] } }), /quoted/);
+  });
+
   it('says times as people do', () => {
     assert.deepEqual([5_000, 12 * 60_000, 3 * hour, 3.5 * hour].map(timeText), ['5 s', '12 min', '3 h', '3 h 30 min']);
   });

@@ -4,7 +4,15 @@ import { toFault } from '../kernel/fault.ts';
 import { known, unknown } from '../kernel/observed.ts';
 import type { Observed } from '../kernel/observed.ts';
 import type { Clock } from '../kernel/ports.ts';
-import type { CostBasis, LedgerEntry, LedgerStore, LedgerView, Metering, Meters } from '../store/ledgerStore.ts';
+import type {
+  CostBasis,
+  LedgerEntry,
+  LedgerStore,
+  LedgerView,
+  Metering,
+  Meters,
+  PodPrices,
+} from '../store/ledgerStore.ts';
 import { openDiskEntry, stepDisk } from './diskMeter.ts';
 import { startOfDay, startOfMonth } from './periods.ts';
 import type { Period, Periods } from './periods.ts';
@@ -35,6 +43,8 @@ export interface Statement extends Periods {
   readonly entries: readonly LedgerEntry[];
   /** What is owed and not an entry yet: time of pods that bill, up to the last look, and disks of pods that there are. */
   readonly open: readonly LedgerEntry[];
+  /** Of pods that we created. */
+  readonly prices?: PodPrices;
 }
 
 export interface JobCost {
@@ -167,10 +177,10 @@ export class Ledger implements Disposable {
   async statement(days = 1): Promise<Statement> {
     const periods = this.periods();
     const { sessionFromMs, monthFromMs, nowMs } = periods;
-    const { entries, meters } = await this.#store.entries(
+    const { entries, meters, prices } = await this.#store.entries(
       Math.min(monthFromMs, sessionFromMs, startOfDay(nowMs, 1 - days)),
     );
-    return { ...periods, entries, open: openEntries(meters, nowMs) };
+    return { ...periods, entries, open: openEntries(meters, nowMs), prices };
   }
 
   /** When a job's cost on this backend was recorded last, in any window; ms since the epoch. */

@@ -22,8 +22,8 @@ export interface IntendedPod {
 export interface PodRecords {
   /** Resolves once it is on the disk. */
   intend(pod: IntendedPod): Promise<void>;
-  /** RunPod has made the pod of that name. */
-  own(name: string, podId: string): Promise<void>;
+  /** RunPod has made the pod of that name, for this quote when it is known. */
+  own(name: string, podId: string, quoteUsdPerHourMicros?: number): Promise<void>;
   /** RunPod has certainly made none, or the pod is gone. */
   forget(name: string): Promise<void>;
   /** Intended, and neither owned nor forgotten. */
@@ -97,7 +97,7 @@ export async function deployPod(deps: DeployDeps, request: DeployRequest, signal
       refused.push({ candidate, why });
       continue;
     }
-    await deps.records.own(name, pod.id);
+    await deps.records.own(name, pod.id, candidate.usdPerHourMicros);
     if (search.lost) void removeTwins(deps, name, pod);
     if (signal.aborted) {
       await terminatePod(deps, pod.id, { young: true }, deps.life);

@@ -7,7 +7,7 @@ export function storedPodRecords(stored: StoredRecords, clock: Clock): PodRecord
   return {
     intend: ({ name, requestedAtMs }) =>
       stored.intend({ name, gpu: '', quoteUsdPerHourMicros: undefined, requestedAt: requestedAtMs }),
-    own: (name, podId) => stored.confirm(name, podId, clock.now()),
+    own: (name, podId, quote) => stored.confirm(name, podId, clock.now(), quote),
     async forget(name) {
       await stored.giveUp(name, 'RunPod has no such pod', clock.now());
       const owned = (await stored.owned()).find((record) => record.name === name);

@@ -75,6 +75,12 @@ export interface LedgerView {
   readonly meters: Meters;
 }
 
+/** By pod id, in micro-dollars per hour: what the catalogue said when it was created, and what RunPod said last. */
+export type PodPrices = ReadonlyMap<
+  string,
+  { readonly quotedUsdPerHourMicros: number; readonly billedUsdPerHourMicros: number }
+>;
+
 export interface LedgerStore {
   /**
    * Ends the job's reservation there in the same transaction: its money is either held or spent, at any moment. False
@@ -86,7 +92,9 @@ export interface LedgerStore {
   /** The sums of this moment; one consistent view. */
   view(periods: Periods): Promise<LedgerView>;
   /** Every entry from `fromMs` on, shares of pod time and free jobs too, newest first; and the meters of that moment. */
-  entries(fromMs: number): Promise<Pick<LedgerView, 'meters'> & { readonly entries: readonly LedgerEntry[] }>;
+  entries(
+    fromMs: number,
+  ): Promise<Pick<LedgerView, 'meters'> & { readonly entries: readonly LedgerEntry[]; readonly prices: PodPrices }>;
   /** Newest first; for measured rates. */
   recentJobs(backend: string, limit: number): Promise<readonly LedgerEntry[]>;
 }
@@ -116,6 +124,7 @@ const meterRow = z.object({
   in_boot: z.int(),
 });
 
+const priceRow = z.object({ pod_id: z.string(), quoted: z.int(), billed: z.int() });
 const diskRow = z.object({
   pod_id: z.string(),
   name: z.string(),
@@ -163,6 +172,7 @@ export function createLedgerStore(database: Database): LedgerStore {
           .all(entryRow, 'SELECT * FROM ledger_entry WHERE to_ms >= ? ORDER BY to_ms DESC, id DESC', fromMs)
           .map(toEntry),
         meters: readMeters(rows),
+        prices: readPrices(rows),
       })),
     recentJobs: (backend, limit) =>
       database.read((rows) =>
@@ -192,6 +202,19 @@ function append(rows: Rows, entry: LedgerEntry): number {
     entry.inPodTime ? 1 : 0,
     entry.note ?? null,
     entry.part ?? 'run',
+  );
+}
+
+function readPrices(rows: Rows): PodPrices {
+  const sql = `SELECT pod_id, quote_usd_per_hour_micros AS quoted, usd_per_hour_micros AS billed
+    FROM pod JOIN pod_meter USING (pod_id) WHERE quoted IS NOT NULL AND billed > 0`;
+  return new Map(
+    rows
+      .all(priceRow, sql)
+      .map(({ pod_id, quoted, billed }) => [
+        pod_id,
+        { quotedUsdPerHourMicros: quoted, billedUsdPerHourMicros: billed },
+      ]),
   );
 }
 

@@ -30,8 +30,8 @@ export interface PodIntent {
 export interface PodRecords {
   /** Before the create request is sent. On the disk when it returns. Fault 'bug' when the name was used before. */
   intend(intent: PodIntent): Promise<void>;
-  /** The reply, or a listing, told the id. A repeat is harmless; another id for the name is a 'bug' fault. */
-  confirm(name: string, podId: string, at: number): Promise<void>;
+  /** The reply, or a listing, told the id; a quote, when there is one, replaces the intent's. A repeat is harmless; another id for the name is a 'bug' fault. */
+  confirm(name: string, podId: string, at: number, quoteUsdPerHourMicros?: number): Promise<void>;
   /** The request is known to have had no effect. */
   giveUp(name: string, why: string, at: number): Promise<void>;
   /** A pod with our mark that these records do not know: another machine or an older store made it. */
@@ -74,16 +74,18 @@ export function createPodRecords(database: Database): PodRecords {
           intent.requestedAt,
         );
       }),
-    confirm: (name, podId, at) =>
+    confirm: (name, podId, at, quote) =>
       database.writeThrough((rows) => {
         const record = rows.first(podRow, 'SELECT * FROM pod WHERE name = ?', name);
         if (record === undefined) throw new Fault('bug', `No pod of the name ${name} was asked for`);
         if (record.pod_id === podId) return;
         if (record.pod_id !== null) throw new Fault('bug', `The pod ${name} has the id ${record.pod_id} already`);
         rows.run(
-          `UPDATE pod SET pod_id = ?, state = 'owned', changed_at = ?, why = NULL WHERE name = ?`,
+          `UPDATE pod SET pod_id = ?, state = 'owned', changed_at = ?, why = NULL,
+             quote_usd_per_hour_micros = coalesce(?, quote_usd_per_hour_micros) WHERE name = ?`,
           podId,
           at,
+          quote ?? null,
           name,
         );
       }),

@@ -1,6 +1,6 @@
 import { sumSince } from '../../core/cost/ledger.ts';
 import type { Spend, Statement } from '../../core/cost/ledger.ts';
-import type { LedgerEntry, PodPart } from '../../core/store/ledgerStore.ts';
+import type { LedgerEntry, PodPart, PodPrices } from '../../core/store/ledgerStore.ts';
 
 /** Sums since the window opened, since midnight and since the first of the month. */
 export interface Periods {
@@ -23,6 +23,8 @@ export interface PodCost extends Periods {
   readonly ms: number;
   /** True while it bills. */
   readonly running: boolean;
+  /** Undefined = no quote is known: somebody else has created it. */
+  readonly price: (PodPrices extends ReadonlyMap<string, infer P> ? P : never) | undefined;
 }
 
 export interface CostReport {
@@ -111,6 +113,7 @@ function podCosts(ofPods: readonly LedgerEntry[], open: readonly LedgerEntry[], 
         .filter(isTime)
         .reduce((sum, { fromMs, toMs }) => sum + Math.max(0, toMs - Math.max(fromMs, statement.monthFromMs)), 0),
       running: running.has(podId),
+      price: statement.prices?.get(podId),
       ...periodsOf(own, statement),
     }))
     .sort((a, b) => b.month.micros - a.month.micros || (a.name < b.name ? -1 : 1));

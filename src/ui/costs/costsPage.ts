@@ -142,15 +142,26 @@ function detail(what: string, micros: number, basis?: 'estimated'): Markup {
 }
 
 function podTable(pods: readonly PodCost[]): Markup {
-  const rows = pods.map(({ name, podId, ms, running, ...periods }) =>
+  const rows = pods.map(({ name, podId, ms, running, price, ...periods }) =>
     row(
       html`${name} <span class="note">${podId}</span>`,
-      html`${timeText(ms)}${running ? html` <span class="live">runs now</span>` : ''}`,
+      html`${timeText(ms)}${running ? html` <span class="live">runs now</span>` : ''}${priceText(price)}`,
       periods,
     ),
   );
   return html`<h2>By pod</h2>
     ${table(['Pod', 'Billed'], rows)}`;
+}
+
+/** What was quoted against what RunPod takes. */
+function priceText(price: PodCost['price']): Markup {
+  if (price === undefined) return html``;
+  const { quotedUsdPerHourMicros: quoted, billedUsdPerHourMicros: billed } = price;
+  const at = `at ${formatUsdPerHour(billed)}`;
+  if (formatUsd(billed) === formatUsd(quoted)) return html`<span class="note below">${at}, as quoted</span>`;
+  const percent = Math.abs(Math.round((billed / quoted - 1) * 100));
+  const drift = `${percent} % ${billed > quoted ? 'more' : 'less'} than the quoted ${formatUsdPerHour(quoted)}`;
+  return html`<span class="${billed > quoted ? 'estimate' : 'note below'}">${at}, ${drift}</span>`;
 }
 
 function table(head: readonly [string, string], rows: readonly Markup[]): Markup {
