@@ -2,6 +2,8 @@ import { leftMicros, spentShare } from '../../src/core/cost/budget.ts';
 import type { BudgetUse } from '../../src/core/cost/budget.ts';
 import { podTimeMicros } from '../../src/core/cost/price.ts';
 import type { FleetChange, PodPhase, QueuedWork } from '../../src/core/fleet/fleetScene.ts';
+import { diskMicrosPerHour } from '../../src/core/fleet/podCost.ts';
+import { diskHours } from '../../src/core/fleet/fleetPolicy.ts';
 import { Reconciler } from '../../src/core/fleet/reconciler.ts';
 import type { FleetEvent, ObservedScene } from '../../src/core/fleet/reconciler.ts';
 import { Fault } from '../../src/core/kernel/fault.ts';
@@ -13,7 +15,7 @@ import type { MeasuredRun, SpeedBook } from '../../src/core/queue/measurements.t
 import { inStock, keyOf, priceMicros, within } from './market.ts';
 import type { Offer } from './market.ts';
 import { Boots } from './boots.ts';
-import { become, bill, newMachine } from './machine.ts';
+import { become, bill, disk, newMachine } from './machine.ts';
 import type { Job, Machine } from './machine.ts';
 import { Promises } from './promises.ts';
 import { Random } from './random.ts';
@@ -251,6 +253,7 @@ class FleetWorld {
               // The catalogue lags: a drought is told an hour after it began.
               stock: inStock(offer, weather, nowMs - 3_600_000) || inStock(offer, weather, nowMs) ? 'HIGH' : 'NONE',
               bootSeconds: this.#boots.ofNew(offer),
+              diskMicros: diskHours * diskMicrosPerHour({ status: 'EXITED', ...disk }),
             })),
             nowMs,
           )

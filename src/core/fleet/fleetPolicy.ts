@@ -1,6 +1,12 @@
 import type { Settings } from '../settings.ts';
 import type { FleetPolicy } from './fleetScene.ts';
 
+/**
+ * So many hours of its disk are reckoned to a pod that is created, beside its boot: stopped, it costs on. Until it is started
+ * again, or is no longer worth it (idleDisks.ts), more pass than these; chosen on the simulated days 1 to 20.
+ */
+export const diskHours = 6;
+
 /** An idle pod is kept at least so long, when the settings allow more. */
 const leastIdleSeconds = 60;
 /** After an idle stop nothing is started for so long, unless new work has come. */

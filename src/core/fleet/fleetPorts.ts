@@ -16,9 +16,10 @@ import { deployRequest } from './deployRequest.ts';
 import type { FleetDecision } from './fleetDecision.ts';
 import { bootSecondsOf, bootingSinceMs, phaseOf, toFleetPod, unseenPod } from './fleetPods.ts';
 import type { FleetFacts, PodSigns } from './fleetPods.ts';
-import { policyOf } from './fleetPolicy.ts';
+import { diskHours, policyOf } from './fleetPolicy.ts';
 import type { FleetChange, FleetPod, LaunchCandidate } from './fleetScene.ts';
 import { elsewhereOf, waitingWork } from './fleetWork.ts';
+import { diskMicrosPerHour } from './podCost.ts';
 import { isActive } from './podFilter.ts';
 import type { IntendedPod, PodRecords } from './deployPod.ts';
 import { defaultPodTimings } from './podTimings.ts';
@@ -112,7 +113,7 @@ export function createFleetPorts(options: FleetPortsOptions): FleetPorts {
       elsewhere: elsewhereOf(options.statuses(), new Set(own.keys())),
       candidates: offered.known
         ? known(
-            offered.value.map((one) => toCandidate(one, look)),
+            offered.value.map((one) => toCandidate(one, look, settings()['cloud.volumeGb'])),
             offered.at,
           )
         : offered,
@@ -317,10 +318,11 @@ function keyOf({ gpuId, cloud }: GpuCandidate): string {
   return `${gpuId} ${cloud}`;
 }
 
-function toCandidate(one: GpuCandidate, look: FleetLook): LaunchCandidate {
+function toCandidate(one: GpuCandidate, look: FleetLook, volumeGb: number): LaunchCandidate {
   const { gpuId, cloud, usdPerHourMicros, stock } = one;
   const bootSeconds = bootSecondsOf(look, undefined);
-  return { key: keyOf(one), gpu: gpuKey(gpuId), cloud, usdPerHourMicros, stock, bootSeconds };
+  const diskMicros = diskHours * diskMicrosPerHour({ status: 'EXITED', volumeGb, containerDiskGb: 0 });
+  return { key: keyOf(one), gpu: gpuKey(gpuId), cloud, usdPerHourMicros, stock, bootSeconds, diskMicros };
 }
 
 function gpusOf(listed: Observed<readonly Pod[]>): readonly string[] {

@@ -103,6 +103,8 @@ export interface LaunchCandidate {
   readonly usdPerHourMicros: number;
   readonly stock: Stock | undefined;
   readonly bootSeconds: number;
+  /** Of the disk that it leaves behind once it is stopped, for as long as is reckoned to it; absent = nothing. */
+  readonly diskMicros?: number;
 }
 
 export type ScaleRule =

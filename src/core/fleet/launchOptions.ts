@@ -109,12 +109,12 @@ export function value(
   servers: readonly Server[],
   before: Drain,
 ): Valued {
-  const { usdPerHourMicros, bootSeconds } = option;
+  const { usdPerHourMicros, bootSeconds, candidate } = option;
   const all = [...servers, asServer(option)];
   const drained = drain(waiting, all);
   const taken = drained.taken.at(-1) ?? { seconds: 0, work: 0 };
   const idle = idleSecondsToKeep(scene.gapsSeconds, bootSeconds, scene.policy.idleSeconds);
-  const around = podTimeMicros(usdPerHourMicros, (bootSeconds + idle) * 1_000);
+  const around = podTimeMicros(usdPerHourMicros, (bootSeconds + idle) * 1_000) + (candidate?.diskMicros ?? 0);
   const allMicros = around + workMicros(all, drained);
   return { option, drained, taken, micros: allMicros - workMicros(servers, before), allMicros };
 }
