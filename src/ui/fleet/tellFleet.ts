@@ -5,8 +5,9 @@ import { late } from '../../core/kernel/late.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
 import type { Log } from '../../core/kernel/ports.ts';
 import type { Settings } from '../../core/settings.ts';
+import type { IdleDiskServices } from './idleDiskOffer.ts';
 
-export interface TellFleetServices {
+export interface TellFleetServices extends IdleDiskServices {
   readonly fleet: Fleet;
   readonly pods: PodService;
   readonly settings: () => Settings;
@@ -16,13 +17,19 @@ export interface TellFleetServices {
 }
 
 const { tellFirstPod } = late(() => import('./fleetNews.ts'));
+const { offerIdleDisks } = late(() => import('./idleDiskOffer.ts'));
 
-/** One message when the first pod of a session comes by itself; new settings are followed at once. */
+/** One message when the first pod of a session comes by itself, one a day of what stopped ones cost; new settings are followed at once. */
 export function tellFleet(services: TellFleetServices, life: Lifetime): void {
   const { fleet, log } = services;
   let isTold = false;
   life.own(
     fleet.onDidDecide((decision) => {
+      if (decision.what === 'stop' && decision.failure === undefined) {
+        offerIdleDisks(services, life.signal).catch((error: unknown) => {
+          log.debug(`Disks of stopped pods could not be looked at: ${String(error)}`);
+        });
+      }
       if (isTold || decision.what === 'stop' || decision.failure !== undefined) return;
       isTold = true;
       tellFirstPod(services, decision, life.signal).catch((error: unknown) => {
