@@ -23,6 +23,14 @@ export class VirtualClock implements Clock {
     this.#push({ atMs: Math.max(this.#nowMs, atMs), order: this.#order++, run });
   }
 
+  /** The machine slept, or somebody has set its clock: what was due meanwhile is late, or has longer to go. */
+  jump(ms: number): void {
+    this.#nowMs += ms;
+    if (ms > 0) return;
+    // Timers count what passes, and not what the clock says.
+    for (const [index, due] of this.#heap.entries()) this.#heap[index] = { ...due, atMs: due.atMs + ms };
+  }
+
   sleep(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const cancel = (): void => reject(abortFault(signal));
@@ -41,8 +49,8 @@ export class VirtualClock implements Clock {
     for (;;) {
       const next = this.#heap[0];
       if (next === undefined || next.atMs > untilMs || isOver()) break;
-      this.#nowMs = next.atMs;
-      while (this.#heap[0]?.atMs === this.#nowMs) this.#pop()?.run();
+      this.#nowMs = Math.max(this.#nowMs, next.atMs);
+      while ((this.#heap[0]?.atMs ?? Infinity) <= this.#nowMs) this.#pop()?.run();
       // What awaited these events goes on before time does.
       await settle();
     }

@@ -150,6 +150,54 @@ describe('fleet reconciler', () => {
     assert.deepEqual(bench.log, ['101 stop done', '102 start done']);
   });
 
+  it('stops the pods that were left when the laptop fell asleep as soon as it is awake, and starts what is needed', async () => {
+    const bench = new Bench();
+    bench.become('ready');
+    bench.carryOut = ({ do: what }) => bench.become(what === 'stop' ? 'stopped' : 'booting');
+    bench.reconciler.wake();
+    bench.clock.at(minute, () => bench.clock.jump(480 * minute));
+    await bench.clock.run(483 * minute);
+    const [stop] = bench.events;
+    assert.equal(stop?.change.do, 'stop');
+    assert.ok(stop.atMs - 481 * minute < minute, `${stop.atMs / minute} min`);
+    bench.waiting = [
+      { ...job, sinceMs: 2 * minute },
+      { ...job, id: 'new', sinceMs: 482 * minute },
+    ];
+    bench.reconciler.wake();
+    await bench.clock.run(484 * minute);
+    assert.equal(bench.events.at(-1)?.change.do, 'start');
+    assert.equal(bench.events.length, 2);
+  });
+
+  it('waits no longer than it would have when the clock is set back by hours', async () => {
+    const bench = new Bench();
+    bench.policy = { ...policy, restSeconds: 300 };
+    bench.become('ready');
+    bench.carryOut = ({ do: what }) => bench.become(what === 'stop' ? 'stopped' : 'booting');
+    bench.clock.jump(600 * minute);
+    bench.reconciler.wake();
+    await bench.clock.run(605 * minute);
+    assert.equal(bench.events.at(-1)?.change.do, 'stop');
+    bench.clock.jump(-180 * minute);
+    bench.waiting = [{ ...job, sinceMs: bench.clock.now() }];
+    bench.reconciler.wake();
+    await bench.clock.run(427 * minute);
+    assert.equal(bench.events.at(-1)?.change.do, 'start');
+    bench.become('stopped');
+    bench.carryOut = () => {
+      throw new Fault('noCapacity', 'Nothing is free');
+    };
+    bench.reconciler.wake();
+    await bench.clock.run(428 * minute);
+    assert.equal(bench.events.at(-1)?.fault?.kind, 'noCapacity');
+    const tried = bench.events.length;
+    bench.clock.jump(-180 * minute);
+    bench.reconciler.wake();
+    await bench.clock.run(bench.clock.now() + 3 * minute);
+    assert.ok(bench.events.length > tried, 'the cool-down would have been three hours long');
+  });
+
   it('waits after a refused start, longer each time, and never storms', async () => {
     const bench = new Bench();
     bench.waiting = [job];

@@ -41,6 +41,8 @@ export interface ReconcilerOptions {
 const lookMs = 10_000;
 /** While pods only idle, or work only waits: for a budget, a catalogue that offers more, lower prices. */
 const longestLookMs = 60_000;
+/** A clock that goes back by more was set anew. */
+const setBackMs = 60_000;
 /** However often it is woken. */
 const leastLookMs = 1_000;
 const coolMs = 120_000;
@@ -67,6 +69,7 @@ export class Reconciler implements Disposable {
   readonly #coolingUntilMs = new Map<string, number>();
   readonly #failures = new Map<string, number>();
   #lastIdleStopMs: number | undefined;
+  #steppedMs = Number.NEGATIVE_INFINITY;
   /** What was left of the budget when it refused a launch. */
   #refusedAtMicros: number | undefined;
   #next: PlannedAction | undefined;
@@ -128,7 +131,7 @@ export class Reconciler implements Disposable {
       });
       if (next === 'rest' && !this.#woken) break;
       if (typeof next === 'number' && !this.#woken) await this.#sleep(next, signal);
-      const spacingMs = lookedMs + leastLookMs - this.#clock.now();
+      const spacingMs = Math.min(leastLookMs, lookedMs + leastLookMs - this.#clock.now());
       if (spacingMs > 0) await this.#clock.sleep(spacingMs, signal).catch(() => undefined);
     }
     this.#running = false;
@@ -140,6 +143,7 @@ export class Reconciler implements Disposable {
     const observed = await this.#ports.observe(signal);
     if (signal.aborted) return 'rest';
     const nowMs = this.#clock.now();
+    this.#forgetTimesAhead(nowMs);
     const [action] = plan({
       ...observed,
       budget: this.#usable(observed.budget),
@@ -152,6 +156,15 @@ export class Reconciler implements Disposable {
     if (action.do === 'wait') return this.#restOrLook(observed, action.untilMs, nowMs);
     await this.#carryOut(action, observed, nowMs, signal);
     return 'again';
+  }
+
+  /** The clock was set back: what was to end in minutes would end in hours. */
+  #forgetTimesAhead(nowMs: number): void {
+    if (nowMs < this.#steppedMs - setBackMs) {
+      this.#coolingUntilMs.clear();
+      this.#lastIdleStopMs = undefined;
+    }
+    this.#steppedMs = nowMs;
   }
 
   #restOrLook(observed: ObservedScene, untilMs: number | undefined, nowMs: number): number | 'rest' {
