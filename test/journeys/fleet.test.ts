@@ -13,7 +13,7 @@ import type { Workbench } from './workbench.ts';
 
 const sample = readFileSync(path.resolve(import.meta.dirname, '../../media/samples/text-to-image.json'), 'utf8');
 /** Long enough that the work is not done before everything was looked at. */
-const steps = 45;
+const steps = 30;
 const subjects = ['lighthouse', 'harbour', 'forest in fog', 'mountain pass', 'night market', 'quiet river'];
 const total = 40;
 const batch = (count: number): string =>
