@@ -26,18 +26,22 @@ describe('a RunPod that does not answer', function () {
     const pass = () => Promise.resolve(performance.now() - startedAt);
     return (await world.core.backends.executeWithFallback({ localOnly: false }, pass, world.signal)).value;
   }
-  async function medianPassingMs(): Promise<number> {
+  async function passings(): Promise<{ readonly median: number; readonly worst: number }> {
     const samples: number[] = [];
     for (let turn = 0; turn < 25; turn++) samples.push(await passingMs());
-    return samples.toSorted((a, b) => a - b)[12] ?? Number.NaN;
+    return { median: samples.toSorted((a, b) => a - b)[12] ?? Number.NaN, worst: Math.max(...samples) };
   }
 
   it('is waited for once, though its list hangs on, and then passed over in less than 5 ms', async () => {
     world.sim.runpod.faults.set({ failure: { kind: 'hang', effect: 'before' } });
     const first = await passingMs();
     assert.ok(first >= 4_900, `${first} ms: a list that may come is worth a moment`);
-    const median = await medianPassingMs();
-    assert.ok(median < 5, `${median} ms`);
+    const { median, worst } = await passings();
+    assert.ok(median < 5 && worst < 2_000, `${median} ms, ${worst} ms at worst`);
+    // Time to ask once more, which no job waits for either.
+    await pause(10_100);
+    const later = await passingMs();
+    assert.ok(later < 2_000, `${later} ms`);
     assert.equal((await run()).backend, 'gemini');
   });
 
