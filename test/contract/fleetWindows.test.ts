@@ -77,6 +77,7 @@ describe('two windows with automatic pods', function () {
     const launched = [one, two].map(({ decisions }) => decisions.filter(({ failure }) => failure === undefined).length);
     assert.deepEqual(launched.map((count) => count > 0).sort(), [false, true], 'only one of them has acted');
     const [leader, other] = launched[0]! > 0 ? [one, two] : [two, one];
+    await until('the other one says so', () => /Another window/.test(other.window.core.fleet.next?.because ?? ''));
     leader.window.close();
     await until('all are done', async () => (await done(other.window)) === 40);
     isOver = true;

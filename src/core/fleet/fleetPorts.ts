@@ -137,6 +137,7 @@ export function createFleetPorts(options: FleetPortsOptions): FleetPorts {
     const rule = { by: 'drain', targetWaitSeconds: 0 } as const;
     return {
       ...{ pods: none, waiting: [], elsewhere: [], candidates: none, gapsSeconds: [] },
+      ...(options.isOn() ? { idleBecause: 'Another window of VS Code sees to the pods' } : {}),
       policy: { ...policy, rule, maxPods: 0, warmPods: 0 },
       budget: { remainingMicros: undefined, usedShare: 0 },
     };

@@ -10,7 +10,10 @@ import { plan } from './plan.ts';
 
 /** What the reconciler remembers itself, and adds to each observation. */
 type Remembered = 'nowMs' | 'coolingUntilMs' | 'lastIdleStopMs';
-export type ObservedScene = Omit<Scene, Remembered>;
+export type ObservedScene = Omit<Scene, Remembered> & {
+  /** This window has nothing to do, and why. */
+  readonly idleBecause?: string;
+};
 
 export interface FleetPorts {
   /** The scene now, read anew. Pods that cannot be read are `unknown` there, not a fault. */
@@ -144,18 +147,19 @@ export class Reconciler implements Disposable {
     if (signal.aborted) return 'rest';
     const nowMs = this.#clock.now();
     this.#forgetTimesAhead(nowMs);
-    const [action] = plan({
-      ...observed,
-      budget: this.#usable(observed.budget),
-      nowMs,
-      coolingUntilMs: this.#coolingUntilMs,
-      lastIdleStopMs: this.#lastIdleStopMs,
-    });
+    const action = this.#decide(observed, nowMs);
     if (action === undefined) return 'rest';
     this.#note(action);
     if (action.do === 'wait') return this.#restOrLook(observed, action.untilMs, nowMs);
     await this.#carryOut(action, observed, nowMs, signal);
     return 'again';
+  }
+
+  #decide(observed: ObservedScene, nowMs: number): PlannedAction | undefined {
+    const { idleBecause } = observed;
+    if (idleBecause !== undefined) return { do: 'wait', untilMs: undefined, because: idleBecause };
+    const remembered = { coolingUntilMs: this.#coolingUntilMs, lastIdleStopMs: this.#lastIdleStopMs };
+    return plan({ ...observed, ...remembered, budget: this.#usable(observed.budget), nowMs })[0];
   }
 
   /** The clock was set back: what was to end in minutes would end in hours. */
