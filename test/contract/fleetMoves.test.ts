@@ -58,6 +58,7 @@ describe('automation', function () {
     fleet = await FleetHarness.open({ 'fleet.maxPods': 1, 'fleet.warmPods': 1, 'cloud.idleMinutes': 0.01 });
     fleet.world.core.fleet.wake();
     await fleet.until('one answers', () => fleet.account.some(({ status }) => status === 'RUNNING'));
+    await fleet.until('its reason is told', () => fleet.told.length > 0);
     const { id } = fleet.account[0]!;
     assert.match(fleet.decisions[0]?.because ?? '', /^1 pod is to be kept ready; /);
     await fleet.enqueue(1);
@@ -69,7 +70,7 @@ describe('automation', function () {
     await fleet.untilDone(2);
     fleet.set({ 'fleet.warmPods': 0 });
     fleet.world.core.fleet.reconsider();
-    await fleet.until('it is stopped', () => fleet.statusOf(id) === 'EXITED');
+    await fleet.until('it is stopped', () => fleet.statusOf(id) === 'EXITED' && fleet.told.length > 1);
     assert.deepEqual(fleet.told, ['create', 'stop']);
   });
 });

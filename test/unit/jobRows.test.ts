@@ -72,7 +72,7 @@ describe('rows of the Jobs view', () => {
     const rows = jobRows(sceneOf(all));
     assert.deepEqual(groups(rows), ['Running 1', 'Queued 2', 'Failed 2', 'Done 1', 'Cancelled 1']);
     const description = (group: string): (string | undefined)[] => inside(rows, group).map((row) => row.description);
-    assert.deepEqual(description('Running'), ['42 % · KSampler · RunPod pod x · 12 s left']);
+    assert.deepEqual(description('Running'), ['42 % · KSampler · x · 12 s left']);
     assert.deepEqual(description('Queued'), ['#1 · priority 5 · done in 40 s', '#2 · no backend is up']);
     assert.deepEqual(description('Done'), ['local · free · 2 files · 30 s ago']);
     assert.deepEqual(description('Failed'), [
@@ -125,7 +125,7 @@ describe('rows of the Jobs view', () => {
       ),
       'Running',
     );
-    assert.equal(left?.description, 'connection lost, asked for again · RunPod pod x');
+    assert.equal(left?.description, 'connection lost, asked for again · x');
     assert.equal(left?.icon?.id, 'debug-disconnect');
     assert.deepEqual(
       left?.children?.slice(0, 1).map(({ description }) => description),

@@ -31,16 +31,21 @@ export function jobIcon({ state, waitsFor, isLeft }: Pick<QueueJob, 'state' | 'w
   return looks[state].icon;
 }
 
-/** `42 % · KSampler · RunPod pod podrelay-x · 3 min left`, or what there is to say in another state. */
+/** 'podrelay-x' of 'RunPod pod podrelay-x': a narrow view has no place for more, and the details say the rest. */
+function placeOf({ backend, backendLabel }: QueueJob): string | undefined {
+  return backendLabel?.replace(/^RunPod (?:pod|endpoint) (?=.)/, '') ?? backend;
+}
+
+/** `42 % · KSampler · podrelay-x · 3 min left`, or what there is to say in another state. */
 export function jobSummary(job: QueueJob, nowMs: number): string {
   switch (job.state) {
     case 'running':
       if (job.isLeft === true) {
-        return dotted(leftText, job.backendLabel ?? job.backend);
+        return dotted(leftText, placeOf(job));
       }
       return dotted(
         progressOf(job),
-        job.backendLabel ?? job.backend,
+        placeOf(job),
         job.finishAt !== undefined && job.finishAt > nowMs && `${ago(job.finishAt - nowMs)} left`,
         !job.here && 'in another window',
       );
@@ -52,7 +57,7 @@ export function jobSummary(job: QueueJob, nowMs: number): string {
         job.waitsFor === undefined && job.finishAt !== undefined && `done in ${ago(job.finishAt - nowMs)}`,
       );
     case 'done':
-      return dotted(job.backendLabel ?? job.backend, costText(job.micros), filesText(job), since(job, nowMs));
+      return dotted(placeOf(job), costText(job.micros), filesText(job), since(job, nowMs));
     case 'failed':
     case 'lost':
       return dotted(job.fault ?? 'the reason is not known', since(job, nowMs));
