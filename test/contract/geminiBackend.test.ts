@@ -226,7 +226,7 @@ describe('Gemini as a backend', () => {
     });
 
     it('is made in the background, fetched as a stream, and not left with Google', async () => {
-      world.sim.gemini.faults.fileProcessingMs = 40_000;
+      world.sim.gemini.faults.fileProcessingMs = 160_000;
       const phases: string[] = [];
       const outcome = await run(videoWorkflow(), video, ({ phase }) => phases.push(phase));
       const bytes = await readFile(outcome.outputs[0]!.path);
