@@ -66,6 +66,7 @@ export function openBackends(options: OpenBackendsOptions, life: Lifetime): Open
     hasKey,
     checkpoint,
     autoStart: () => settings()['cloud.autoStart'],
+    comeByThemselves: () => settings()['fleet.maxPods'] > 0,
     useAll: () => settings()['cloud.useAllPods'],
     readyTimeoutMs: () => settings()['cloud.readyTimeoutMinutes'] * 60_000,
     podAt: (address) => podAt(addresses.podProxyUrl, address),

@@ -235,6 +235,8 @@ describe('Backend manager', () => {
     world.podId = undefined;
     assert.equal(await ensureReady(), false);
     assert.deepEqual(backend('cloud').ready(), { ok: false, why: 'No pod is configured' });
+    world.settings = { ...world.settings, 'fleet.maxPods': 2 };
+    assert.deepEqual(backend('cloud').ready(), { ok: false, why: 'None runs; queued jobs start one' });
   });
 
   it('cost estimate for local', () => {

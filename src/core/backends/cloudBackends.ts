@@ -16,6 +16,8 @@ export interface CloudBackendsOptions extends Omit<PodBackendServices, 'listed' 
   /** Undefined when no pod is configured. */
   readonly podId: () => string | undefined;
   readonly autoStart: () => boolean;
+  /** Pods are started for queued jobs. */
+  readonly comeByThemselves: () => boolean;
   /** Other pods of ours that run get jobs too. */
   readonly useAll: () => boolean;
   /** Serverless endpoints that get jobs after the pods. */
@@ -60,12 +62,12 @@ export class CloudBackends implements BackendSource {
       use: (podId) => this.#use(podId),
       isRetired: (podId) => this.#retired.has(podId),
     };
-    const { podId, autoStart } = options;
+    const { podId, autoStart, comeByThemselves: comesByItself } = options;
     const alias = (): string | undefined => {
       const id = podId();
       return id === undefined ? undefined : podPrefix + id;
     };
-    this.#configured = createPodBackend({ ...this.#services, id: 'cloud', podId, autoStart, alias });
+    this.#configured = createPodBackend({ ...this.#services, id: 'cloud', podId, autoStart, comesByItself, alias });
   }
 
   get onDidChange(): Event<void> {
@@ -147,7 +149,8 @@ export class CloudBackends implements BackendSource {
   }
 
   #create(podId: string, id = podPrefix + podId): Backend {
-    return createPodBackend({ ...this.#services, id, podId: () => podId, autoStart: () => false });
+    const never = (): boolean => false;
+    return createPodBackend({ ...this.#services, id, podId: () => podId, autoStart: never, comesByItself: never });
   }
 
   /** Cheapest first, where nothing else decides between them. */

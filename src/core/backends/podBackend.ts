@@ -47,6 +47,8 @@ export interface PodBackendOptions extends PodBackendServices {
   readonly podId: () => string | undefined;
   /** May a job start the pod? A health check never does. */
   readonly autoStart: () => boolean;
+  /** Are pods started for queued jobs? */
+  readonly comesByItself: () => boolean;
   readonly alias?: () => string | undefined;
 }
 
@@ -95,7 +97,12 @@ export function createPodBackend(options: PodBackendOptions): Backend {
       if (!options.enabled()) return { ok: false, why: 'Switched off' };
       if (!options.hasKey()) return { ok: false, why: 'No RunPod API key is set' };
       const podId = options.podId();
-      if (podId === undefined) return { ok: false, why: 'No pod is configured' };
+      if (podId === undefined) {
+        return {
+          ok: false,
+          why: options.comesByItself() ? 'None runs; queued jobs start one' : 'No pod is configured',
+        };
+      }
       if (options.isRetired(podId)) return { ok: false, why: aboutToStop };
       return { ok: true };
     },
