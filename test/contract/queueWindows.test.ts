@@ -9,7 +9,8 @@ import type { Simulator } from '../../src/sim/simulator.ts';
 import { leaseMs, openWindow, placeOf, removeFolder, until } from './jobWindow.ts';
 import type { JobWindow, WindowPlace } from './jobWindow.ts';
 import { lineOf, soakQueue, spawnWindow } from './queueSoak.ts';
-import { madeBy, namedRequest, requests, runsOf, untilEnded, viewOf } from './queueWorld.ts';
+import { madeBy, namedRequest, request, requests, runsOf, untilEnded, viewOf } from './queueWorld.ts';
+import { samplerWorkflow } from './world.ts';
 
 describe('windows that share a queue', function () {
   this.timeout(120_000);
@@ -109,6 +110,23 @@ describe('windows that share a queue', function () {
     });
     await other.core.queue.enqueue([namedRequest()], other.signal);
     await noticed;
+  });
+
+  it('a server that is restarted under each of three windows: the fourth has its job done', async () => {
+    const long = request({ workflow: samplerWorkflow(1, 300) });
+    for (let round = 0; round < 3; round++) {
+      const window = open();
+      if (round === 0) await window.core.queue.enqueue([long], window.signal);
+      else await window.core.queue.begin();
+      await until('it runs', () => sim.local.state().running !== undefined);
+      window.close();
+      sim.local.restart();
+    }
+    const last = open();
+    await last.core.queue.begin();
+    const view = await untilEnded(last, 1, 60_000);
+    assert.equal(view.counts.done, 1, JSON.stringify(view.jobs));
+    assert.equal(runsOf(sim.local).length, 1);
   });
 
   it('killed at random moments, among lost replies and dying servers: nothing is lost, nothing is done twice', async () => {

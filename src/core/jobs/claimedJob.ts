@@ -32,8 +32,8 @@ export async function endOfClaim(
 
 /**
  * A job of the queue whose window has gone and that has no result: it goes back to the queue when running it again cannot
- * pay for the same thing twice. That is so for what never came to its server, for what ended with its machine, and once
- * for what a server of one's own does not know.
+ * pay for the same thing twice. That is so for what never came to its server, once for what ended with its machine, and for
+ * what a server of one's own does not know, however often that is restarted: the attempts are counted.
  */
 export async function putLostBack(
   record: JobRecord,
@@ -68,7 +68,7 @@ function mayGoBack({ queue, remote }: JobRecord, end: LostEnd | undefined, backe
     case 'withMachine':
       return !queue.resent;
     case 'unknown':
-      return !queue.resent && backend?.billing === 'free';
+      return backend?.billing === 'free';
     case undefined:
       return false;
   }
