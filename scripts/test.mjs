@@ -14,13 +14,12 @@ const tsc = (project) => [tool('typescript', 'bin', 'tsc'), '--noEmit', '--prett
 // What is tested in VS Code is what ships; this build also holds the size budget of activation.
 const build = ['esbuild.mjs', '--tests', '--production', '--quiet'];
 
-/** A check is one test: it passes when each of its commands ends with 0. A counted suite writes its own numbers. */
+/** A check is one test: it passes when each of its commands, which run at the same time, ends with 0. A counted suite writes its own numbers. */
 const suites = [
-  { name: 'lint', check: [eslint, prettier] },
-  { name: 'types', check: [tsc('.'), tsc('src/webview')] },
+  { name: 'lint and types', check: [eslint, prettier, tsc('.'), tsc('src/webview')] },
   { name: 'unit', files: 'test/unit', commands: [mocha('test/unit')] },
   { name: 'simulation', files: 'test/simulation', commands: [mocha('test/simulation', '--timeout', '120000')] },
-  { name: 'contract', files: 'test/contract', commands: [mocha('test/contract', '--parallel', '--jobs', '4')] },
+  { name: 'contract', files: 'test/contract', commands: [mocha('test/contract', '--parallel', '--jobs', '6')] },
   { name: 'host', files: 'test/host', commands: [build, ['test/host/runner/runHostTests.ts']] },
   { name: 'package', files: 'test/package', commands: [mocha('test/package')] },
   {
@@ -35,10 +34,10 @@ function mocha(folder, ...more) {
   return [tool('mocha', 'bin', 'mocha.js'), ...reporter, ...more, `${folder}/**/*.test.ts`];
 }
 
-let running;
+const running = new Set();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
-    running?.kill(signal);
+    for (const child of running) child.kill(signal);
     process.exitCode = 130;
   });
 }
@@ -46,9 +45,14 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 /** Runs one command on this Node and resolves with its exit code; a signal counts as 1. */
 function node(args, env) {
   return new Promise((resolve) => {
-    running = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
-    running.on('error', () => resolve(1));
-    running.on('exit', (code) => resolve(code ?? 1));
+    const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
+    const end = (code) => {
+      running.delete(child);
+      resolve(code ?? 1);
+    };
+    running.add(child);
+    child.on('error', () => end(1));
+    child.on('exit', end);
   });
 }
 
@@ -56,14 +60,17 @@ async function runSuite(suite) {
   const report = path.join(root, 'out', 'reports', `${suite.name}.json`);
   rmSync(report, { force: true });
   const env = { ...process.env, PODRELAY_TEST_REPORT: report };
-  let failed = false;
-  for (const command of suite.check ?? suite.commands) {
-    if (process.exitCode === 130) return { passed: 0, failed: 1, skipped: 0 };
-    const code = await node(command, env);
-    failed ||= code !== 0;
-    if (failed && !suite.check) break;
+  if (suite.check) {
+    const codes = await Promise.all(suite.check.map((command) => node(command, env)));
+    const failed = codes.some((code) => code !== 0);
+    return { passed: failed ? 0 : 1, failed: failed ? 1 : 0, skipped: 0 };
   }
-  if (suite.check) return { passed: failed ? 0 : 1, failed: failed ? 1 : 0, skipped: 0 };
+  let failed = false;
+  for (const command of suite.commands) {
+    if (process.exitCode === 130) return { passed: 0, failed: 1, skipped: 0 };
+    failed = (await node(command, env)) !== 0;
+    if (failed) break;
+  }
   const counts = readCounts(report);
   if (!counts) {
     console.log(`    FAIL  ${suite.name} ended before it could report its tests`);

@@ -128,13 +128,13 @@ describe('pods that come by themselves', function () {
     await workbench.openContainer('PodRelay');
     for (const view of ['Outputs', 'Backends']) await workbench.view(view).locator('.pane-header').click();
     await workbench.until('the welcome', async () => /Start Pods Automatically…/.test(await workbench.welcome('Pods')));
-    await pictures('01-offered');
+    await workbench.screenshot('fleet-01-offered-dark');
     await budgetOfToday('0.07');
     await workbench.command('PodRelay: Queue Batch…');
     await workbench.choose('text-to-image.json');
     await workbench.answerDialog('Queue');
     await workbench.until('the offer', () => row('Jobs', /Start pods for these jobs…/));
-    await pictures('02-jobs-wait');
+    await workbench.screenshot('fleet-02-jobs-wait-dark');
     assert.deepEqual(billed(), [], 'none before it is allowed');
     await workbench.treeRow('Jobs', 'Start pods for these jobs…').click();
     const items = await workbench.quickItems();
@@ -193,7 +193,7 @@ describe('pods that come by themselves', function () {
     await workbench.until('the view to say so', () => row('Pods', /^Pods not loaded/), 40_000);
     await workbench.until('automation to wait', () => row('Pods', /Automatic pods.*RunPod does not say/), 40_000);
     await workbench.until('the page to follow', async () => /Now +RunPod does not say/.test(await page()));
-    await pictures('07-cable-pulled');
+    await workbench.screenshot('fleet-07-cable-pulled-dark');
     assert.equal(billed().length, before, 'nothing is started or stopped blindly');
     await Promise.all([api.plug(), proxy.plug()]);
     await workbench.until('all to be done', () => records().length === total, 120_000);

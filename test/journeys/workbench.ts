@@ -101,7 +101,8 @@ export async function visitWorkbench(address: string, workspace: string): Promis
 async function openPage(size: WorkbenchOptions['size'], undo: (() => unknown)[]): Promise<Page> {
   const browser = await chromium.launch({ executablePath: ensureChromium(), args: [...chromiumArgs] });
   undo.push(() => browser.close());
-  const page = await browser.newPage({ viewport: size ?? { width: 1280, height: 800 } });
+  // Each turn of a spinner is drawn without a GPU: still ones leave the machine to the tests.
+  const page = await browser.newPage({ viewport: size ?? { width: 1280, height: 800 }, reducedMotion: 'reduce' });
   page.setDefaultTimeout(stepTimeoutMs);
   return page;
 }
