@@ -61,10 +61,13 @@ for (const theme of ['dark', 'light'] as const) {
       await run();
       await workbench.until('a picture', () => pictures().length > 0, 120_000);
       await workbench.command('PodRelay: Show Costs');
-      const page = await costs();
-      await page.locator('.budget').first().waitFor();
-      await workbench.until('a bar in the chart', async () => (await page.locator('.chart .bar').count()) > 0, 60_000);
-      assert.match(await page.locator('.budgets').innerText(), /of \$1\.00/);
+      // Each drawing of the page is a frame of its own, and it is drawn anew whenever something costs.
+      const isDrawn = async (): Promise<boolean> => {
+        const page = await costs();
+        const budgets = await page.locator('.budgets').innerText({ timeout: 5_000 });
+        return /of \$1\.00/.test(budgets) && (await page.locator('.chart .bar').count()) > 0;
+      };
+      await workbench.until('its budget and a bar in the chart', () => isDrawn().catch(() => false), 60_000);
       await workbench.page.waitForTimeout(1_500);
       await workbench.screenshot(`budget-${theme}-costs`);
     });
