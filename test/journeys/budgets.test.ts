@@ -5,7 +5,7 @@ import { openWorkbench, type Workbench } from './workbench.ts';
 
 const sample = readFileSync(path.resolve(import.meta.dirname, '../../media/samples/text-to-image.json'), 'utf8');
 
-for (const theme of ['dark', 'light'] as const) {
+for (const theme of ['dark'] as const) {
   describe(`a budget that holds, in a ${theme} theme`, function () {
     this.timeout(240_000);
     let workbench: Workbench;

@@ -5,7 +5,7 @@ import { openWorkbench, type Workbench } from './workbench.ts';
 
 const sample = readFileSync(path.resolve(import.meta.dirname, '../../media/samples/text-to-image.json'), 'utf8');
 
-for (const theme of ['dark', 'light'] as const) {
+for (const theme of ['light'] as const) {
   describe(`a choice by time and money, in a ${theme} theme`, function () {
     this.timeout(240_000);
     let workbench: Workbench;

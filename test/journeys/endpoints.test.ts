@@ -6,7 +6,7 @@ import { openWorkbench, type Workbench } from './workbench.ts';
 /** It names no checkpoint: on an endpoint it gets the one inside the image. */
 const sample = readFileSync(path.resolve(import.meta.dirname, '../../media/samples/text-to-image.json'), 'utf8');
 
-const total = 24;
+const total = 12;
 const lines = Array.from({ length: total }, (_, at) => `"a lighthouse, study ${at + 1}",${at}`);
 
 interface Story {
@@ -83,7 +83,7 @@ describe('endpoints in the Pods view', function () {
     await workbench.until('the file', async () => (await workbench.tabs()).includes('prompts.csv'));
     await workbench.command('PodRelay: Queue Batch…');
     await workbench.choose('text-to-image.json');
-    assert.match(await workbench.answerDialog('Queue'), /Queue 24 jobs from prompts\.csv\?/);
+    assert.match(await workbench.answerDialog('Queue'), /Queue 12 jobs from prompts\.csv\?/);
     await rowReads('comfy-serverless', /[2-9] running/);
     const running = (await workbench.treeRows('Jobs')).filter(({ text }) => /comfy-serverless/.test(text));
     assert.ok(running.length >= 3, running.map(({ text }) => text).join('\n'));
