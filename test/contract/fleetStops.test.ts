@@ -27,7 +27,10 @@ describe('a pod that automation stops', function () {
   it('gets no job from the moment that the stop is decided; the job waits for its next start', async () => {
     const id = await idlePod();
     const before = fleet.prompts(id);
-    fleet.world.sim.runpod.faults.set({ failure: { kind: 'delay', ms: 3_000 * timeScale }, on: ['stopPod'] });
+    fleet.world.sim.runpod.faults.set({
+      failure: { kind: 'delay', ms: 3_000 * timeScale, effect: 'before' },
+      on: ['stopPod'],
+    });
     fleet.set({ 'cloud.idleMinutes': 0.01 });
     fleet.world.core.fleet.reconsider();
     await fleet.until('it is about to be stopped', () => why(id) !== '');

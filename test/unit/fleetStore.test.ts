@@ -56,6 +56,15 @@ describe('records of the fleet', () => {
     assert.equal(await store.lead('one', 1_200, 2_200), true, 'the lead of the queue has run out');
   });
 
+  it('let the new leader of the queue lead at once, though the lead of a window that has crashed still lasts', async () => {
+    await queueLeader('one', 1_500);
+    assert.equal(await store.lead('one', 1_000, 90_000), true);
+    assert.equal(await store.lead('two', 1_600, 90_600), false, 'nobody leads the queue: the lead goes on');
+    await queueLeader('two', 15_000);
+    assert.equal(await store.lead('two', 1_600, 90_600), true);
+    assert.equal(await store.lead('one', 1_700, 90_700), false);
+  });
+
   it('are not held by a lease of a clock that was wrong', async () => {
     await store.lead('one', 9_000_000, 9_001_000);
     assert.equal(await store.lead('two', 1_000, 2_000), true);

@@ -25,8 +25,8 @@ function job(id: string, change: Partial<QueueJob> = {}): QueueJob {
     waitsFor: undefined,
     progress: undefined,
     finishAt: undefined,
-    requestedAt: now - 60_000,
-    changedAt: now - 30_000,
+    requestedAt: now - 240_000,
+    changedAt: now - 180_000,
     outputs: [],
     micros: undefined,
     fault: undefined,
@@ -74,11 +74,20 @@ describe('rows of the Jobs view', () => {
     const description = (group: string): (string | undefined)[] => inside(rows, group).map((row) => row.description);
     assert.deepEqual(description('Running'), ['42 % · KSampler · x · 12 s left']);
     assert.deepEqual(description('Queued'), ['#1 · priority 5 · done in 40 s', '#2 · no backend is up']);
-    assert.deepEqual(description('Done'), ['local · free · 2 files · 30 s ago']);
+    assert.deepEqual(description('Done'), ['local · free · 2 files · 3 min ago']);
     assert.deepEqual(description('Failed'), [
-      'Node 5 (KSampler): out of memory · 30 s ago',
-      'its server does not know it · 30 s ago',
+      'Node 5 (KSampler): out of memory · 3 min ago',
+      'its server does not know it · 3 min ago',
     ]);
+  });
+
+  it('stands still from one second to the next: what is drawn anew cannot be clicked', () => {
+    const fresh = { requestedAt: now - 20_000, changedAt: now - 10_000 };
+    const jobs = all.jobs.filter(({ state }) => state !== 'running').map((one) => ({ ...one, ...fresh }));
+    const [at, later] = [now, now + 1_000].map((nowMs) => jobRows(sceneOf(viewOf(jobs), { nowMs })));
+    assert.deepEqual(at, later);
+    const old = jobRows(sceneOf(viewOf(jobs), { nowMs: now + 170_000 }));
+    assert.equal(inside(old, 'Cancelled')[0]?.description, '3 min ago');
   });
 
   it('offers what each row can do, and only that', () => {

@@ -43,7 +43,8 @@ export interface FleetLook {
 /** What all windows know of the fleet's automation. */
 export interface FleetStore {
   /**
-   * Takes the lead of the fleet until then, or keeps it. False while another window has it, or another one leads the queue.
+   * Takes the lead of the fleet until then, or keeps it. Who leads the queue leads the fleet: the two pass to another window
+   * together. While nobody leads the queue, false as long as another window's lead lasts.
    */
   lead(owner: string, at: number, untilMs: number): Promise<boolean>;
   standDown(owner: string): Promise<void>;
@@ -60,6 +61,7 @@ export interface FleetStore {
 /** No wait is that long: a later time is of a clock that was wrong. */
 const longestWaitMs = 24 * 3_600_000;
 
+const leaderRow = z.object({ leader: z.string() });
 const oneRow = z.object({ one: z.int() });
 const workRow = z.object({
   id: z.string(),
@@ -110,15 +112,16 @@ export function createFleetStore(database: Database): FleetStore {
   return {
     lead: (owner, at, untilMs) =>
       database.write((rows) => {
-        const others = `SELECT 1 AS one FROM scheduler WHERE leader <> '' AND leader <> ? AND lease_until > ?`;
-        if (rows.first(oneRow, others, owner, at) !== undefined) {
+        const queue = rows.first(leaderRow, `SELECT leader FROM scheduler WHERE leader <> '' AND lease_until > ?`, at);
+        if (queue !== undefined && queue.leader !== owner) {
           rows.run(`UPDATE fleet_lead SET leader = '', lease_until = 0 WHERE leader = ?`, owner);
           return false;
         }
         const sql = `UPDATE fleet_lead SET leader = ?, lease_until = ?
-          WHERE leader = ? OR lease_until <= ? OR lease_until > ?`;
+          WHERE leader = ? OR lease_until <= ? OR lease_until > ? OR ?`;
         // A lease that ends later than it can have been given for is of a clock that was wrong.
-        return rows.run(sql, owner, untilMs, owner, at, at + 2 * (untilMs - at)) === 1;
+        const latest = at + 2 * (untilMs - at);
+        return rows.run(sql, owner, untilMs, owner, at, latest, queue === undefined ? 0 : 1) === 1;
       }),
     standDown: (owner) =>
       database.write((rows) => {

@@ -142,24 +142,29 @@ export function createApi(deps: {
     };
 
     if (strikes('before')) return;
-    let reply: Reply | Stream;
-    try {
-      reply = run();
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      reply = refusalReply(error);
-    }
-    if (strikes('after')) return;
-    if ('stream' in reply) {
-      entry.status = 200;
-      for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
-      reply.stream(res);
-      return;
-    }
-    const finished = reply;
-    const how: Damage = broken?.kind === 'truncatedJson' ? 'truncate' : broken?.kind === 'html' ? 'html' : 'none';
-    if (broken?.kind === 'delay') later(broken.ms, () => damage(res, entry, headers, finished, how));
-    else damage(res, entry, headers, finished, how);
+    const answerIt = (): void => {
+      let reply: Reply | Stream;
+      try {
+        reply = run();
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        reply = refusalReply(error);
+      }
+      if (strikes('after')) return;
+      if ('stream' in reply) {
+        entry.status = 200;
+        for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+        reply.stream(res);
+        return;
+      }
+      const finished = reply;
+      const how: Damage = broken?.kind === 'truncatedJson' ? 'truncate' : broken?.kind === 'html' ? 'html' : 'none';
+      if (broken?.kind === 'delay' && broken.effect !== 'before')
+        later(broken.ms, () => damage(res, entry, headers, finished, how));
+      else damage(res, entry, headers, finished, how);
+    };
+    if (broken?.kind === 'delay' && broken.effect === 'before') later(broken.ms, answerIt);
+    else answerIt();
   };
 
   return {

@@ -59,8 +59,8 @@ export type Failure =
   | { readonly kind: 'status'; readonly status: number; readonly effect: Moment; readonly detail?: string }
   | { readonly kind: 'reset'; readonly effect: Moment }
   | { readonly kind: 'hang'; readonly effect: Moment }
-  /** simulated ms before the reply */
-  | { readonly kind: 'delay'; readonly ms: number }
+  /** simulated ms: between the effect and the reply, or before either */
+  | { readonly kind: 'delay'; readonly ms: number; readonly effect?: Moment }
   | { readonly kind: 'truncatedJson' }
   | { readonly kind: 'html' }
   | { readonly kind: 'rateLimited'; readonly window?: 'minute' | 'hour' | 'day'; readonly retryAfterSeconds?: number }

@@ -5,7 +5,7 @@ import type { QueueJob, QueueView } from '../../core/queue/queueView.ts';
 import type { FleetState } from '../fleet/fleetState.ts';
 import { ago } from './backendRows.ts';
 import { jobsFleetRows } from './jobsFleetRow.ts';
-import { costText, jobIcon, jobStateName, jobSummary, leftText, queueEnd } from './jobText.ts';
+import { costText, jobIcon, jobStateName, jobSummary, leftText, queueEnd, sinceText, untilText } from './jobText.ts';
 import { dotted, plainMarkdown } from './row.ts';
 import type { Row } from './row.ts';
 
@@ -178,11 +178,11 @@ function detailRows(job: QueueJob, nowMs: number): readonly Row[] {
     ...row(
       'finish',
       'Predicted end',
-      isActive && job.isLeft !== true && job.finishAt !== undefined && `in ${ago(job.finishAt - nowMs)}`,
+      isActive && job.isLeft !== true && job.finishAt !== undefined && untilText(job.finishAt, nowMs),
       'clock',
     ),
     ...row('priority', 'Priority', job.priority !== 0 && String(job.priority), 'arrow-up'),
-    ...row('asked', 'Asked for', `${ago(nowMs - job.requestedAt)} ago`, 'history'),
+    ...row('asked', 'Asked for', sinceText(job.requestedAt, nowMs), 'history'),
     ...job.outputs.map((file, index) => ({
       id: `job:${job.id}:output:${index}`,
       label: path.basename(file),

@@ -18,6 +18,8 @@ const looks: Readonly<Record<QueueJob['state'], StateLook>> = {
   cancelled: { name: 'Cancelled', icon: { id: 'circle-slash', color: 'disabledForeground' } },
 };
 
+const coarseMs = 10_000;
+
 /** Of a job whose server went away while it ran there. */
 export const leftText = 'connection lost, asked for again';
 
@@ -54,15 +56,15 @@ export function jobSummary(job: QueueJob, nowMs: number): string {
         job.position !== undefined && `#${job.position}`,
         job.priority !== 0 && `priority ${job.priority}`,
         job.waitsFor,
-        job.waitsFor === undefined && job.finishAt !== undefined && `done in ${ago(job.finishAt - nowMs)}`,
+        job.waitsFor === undefined && job.finishAt !== undefined && `done ${untilText(job.finishAt, nowMs)}`,
       );
     case 'done':
-      return dotted(placeOf(job), costText(job.micros), filesText(job), since(job, nowMs));
+      return dotted(placeOf(job), costText(job.micros), filesText(job), sinceText(job.changedAt, nowMs));
     case 'failed':
     case 'lost':
-      return dotted(job.fault ?? 'the reason is not known', since(job, nowMs));
+      return dotted(job.fault ?? 'the reason is not known', sinceText(job.changedAt, nowMs));
     case 'cancelled':
-      return since(job, nowMs);
+      return sinceText(job.changedAt, nowMs);
   }
 }
 
@@ -72,8 +74,15 @@ function progressOf({ progress }: QueueJob): string {
   return fraction === undefined ? phase : dotted(`${Math.round(fraction * 100)} %`, node);
 }
 
-function since({ changedAt }: QueueJob, nowMs: number): string {
-  return `${ago(nowMs - changedAt)} ago`;
+/** 'just now', '3 min ago': no finer, since a row whose text changes is drawn anew, under the pointer too. */
+export function sinceText(at: number, nowMs: number): string {
+  return nowMs - at < 60_000 ? 'just now' : `${ago(nowMs - at)} ago`;
+}
+
+/** 'in 40 s', 'in 3 min': in steps of ten seconds, for the same reason. */
+export function untilText(at: number, nowMs: number): string {
+  const leftMs = at - nowMs;
+  return `in ${ago(leftMs > coarseMs * 9 ? leftMs : Math.max(1, Math.ceil(leftMs / coarseMs)) * coarseMs)}`;
 }
 
 /** Unknown is no figure; what is free costs nothing. */
