@@ -176,6 +176,7 @@ export async function openQueueOn(servers: Servers): Promise<BenchQueue> {
         localOnly: false,
         mayPayGemini: false,
         mayStart: false,
+        secondRunMostMicros: undefined,
       }),
       priceOf: () => ({ usdPerHourMicros: 0, microsPerJob: 0 }),
     },

@@ -25,6 +25,8 @@ export const settingRules = {
   'routing.preferred': text('none', isBackendName, 'no backend'),
   'routing.strategy': oneOf(['priority', 'cheapest', 'fastest', 'balanced'], 'priority'),
   'routing.secondsPerUsd': number(1_000, { atLeast: 0 }),
+  'queue.secondRuns': flag(false),
+  'queue.secondRunMaxUsd': { ...number(0.05, { atLeast: 0 }), refused: 0 },
   'cloud.enabled': flag(true),
   'cloud.podId': text('', (value) => /^[a-z0-9]*$/i.test(value), 'not a pod id'),
   'cloud.autoStart': flag(true),

@@ -24,7 +24,7 @@ import type { ScheduleStore } from '../../src/core/store/scheduleStore.ts';
 import { schemaSteps } from '../../src/core/store/schema.ts';
 
 const sum = z.object({ bytes: z.nullable(z.number()) });
-const events: readonly JobEvent[] = ['claim', 'finish', 'fail', 'cancel', 'lose', 'putBack', 'retry'];
+const events: readonly JobEvent[] = ['claim', 'finish', 'finishBySecond', 'fail', 'cancel', 'lose', 'putBack', 'retry'];
 
 describe('the states of a job', () => {
   it('are left as the events say, and by no other way', () => {
@@ -36,15 +36,19 @@ describe('the states of a job', () => {
     );
     assert.deepEqual(possible, [
       'queued claim running',
+      'queued finishBySecond done',
       'queued fail failed',
       'queued cancel cancelled',
       'running finish done',
+      'running finishBySecond done',
       'running fail failed',
       'running cancel cancelled',
       'running lose lost',
       'running putBack queued',
+      'failed finishBySecond done',
       'failed retry queued',
       'cancelled retry queued',
+      'lost finishBySecond done',
       'lost retry queued',
     ]);
   });
@@ -58,8 +62,8 @@ describe('the states of a job', () => {
           if (next === undefined) continue;
           assert.ok(statesBefore(event).includes(state));
           assert.notEqual(state, 'done');
-          if (next === 'done' || next === 'lost') assert.equal(state, 'running');
-          if (hasEnded(state)) assert.equal(event, 'retry');
+          if ((next === 'done' && event === 'finish') || next === 'lost') assert.equal(state, 'running');
+          if (hasEnded(state)) assert.ok(event === 'retry' || event === 'finishBySecond');
           state = next;
         }
       }),

@@ -38,6 +38,7 @@ const scene: QueueScene = {
     localOnly: false,
     mayPayGemini: false,
     mayStart: true,
+    secondRunMostMicros: undefined,
   },
   atWork: [],
   book: readRuns([run('RTX 3060', 40), run('RTX 4090', 10)], 0),

@@ -11,6 +11,7 @@ import { createQueueStore } from '../store/queueStore.ts';
 import { createRunTimeStore } from '../store/runTimeStore.ts';
 import { createScheduleStore, standDown } from '../store/scheduleStore.ts';
 import type { ScheduleStore } from '../store/scheduleStore.ts';
+import { createSecondRunStore } from '../store/secondRuns.ts';
 import { createChoice } from './choice.ts';
 import type { Choice } from './choice.ts';
 import { JobQueue } from './jobQueue.ts';
@@ -76,6 +77,7 @@ export function createQueue(options: QueueOptions, life: Lifetime): OpenedQueue 
   const scheduler = new Scheduler({
     ...options,
     store: schedule,
+    secondRuns: createSecondRunStore(database, options),
     lease: new LeaderLease(schedule, clock, leadMs),
     runTimes,
     onLead: recover,

@@ -1,4 +1,4 @@
-import type { JobState } from '../store/jobStore.ts';
+import type { JobState } from '../store/jobRecord.ts';
 
 /** A job in the records: 'queued' ones belong to no window yet. */
 export type QueueState = 'queued' | JobState;
@@ -10,6 +10,8 @@ export type JobEvent =
   | 'claim'
   /** All its files are saved. */
   | 'finish'
+  /** Its second run has saved all its files. */
+  | 'finishBySecond'
   /** The fault is its own, or no backend can have it. */
   | 'fail'
   | 'cancel'
@@ -22,12 +24,19 @@ export type JobEvent =
 
 /** From each state, where each event leads. What is not here cannot happen. */
 const transitions: Readonly<Record<QueueState, Readonly<Partial<Record<JobEvent, QueueState>>>>> = {
-  queued: { claim: 'running', fail: 'failed', cancel: 'cancelled' },
-  running: { finish: 'done', fail: 'failed', cancel: 'cancelled', lose: 'lost', putBack: 'queued' },
+  queued: { claim: 'running', fail: 'failed', cancel: 'cancelled', finishBySecond: 'done' },
+  running: {
+    finish: 'done',
+    finishBySecond: 'done',
+    fail: 'failed',
+    cancel: 'cancelled',
+    lose: 'lost',
+    putBack: 'queued',
+  },
   done: {},
-  failed: { retry: 'queued' },
+  failed: { retry: 'queued', finishBySecond: 'done' },
   cancelled: { retry: 'queued' },
-  lost: { retry: 'queued' },
+  lost: { retry: 'queued', finishBySecond: 'done' },
 };
 
 /** The state after the event; undefined = it cannot happen in this state. Pure. */

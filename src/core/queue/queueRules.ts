@@ -18,6 +18,9 @@ export function queuePolicy(settings: Settings): QueuePolicy {
     localOnly: settings['privacy.localOnly'],
     mayPayGemini: settings['gemini.fallback'] === 'always',
     mayStart: settings['cloud.autoStart'],
+    secondRunMostMicros: settings['queue.secondRuns']
+      ? Math.round(settings['queue.secondRunMaxUsd'] * 1_000_000)
+      : undefined,
   };
 }
 

@@ -32,6 +32,8 @@ export interface QueuePolicy extends Omit<RoutePolicy, 'localOnly'>, DispatchPol
   readonly mayPayGemini: boolean;
   /** A stopped pod may be started for a job. */
   readonly mayStart: boolean;
+  /** Micro-dollars that a second run of a late job may cost; undefined = none is begun. */
+  readonly secondRunMostMicros: number | undefined;
 }
 
 /** The backends by what they are to the queue. */

@@ -3,7 +3,7 @@ import { toFault } from '../kernel/fault.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import type { RunTimeStore, StoredRun } from '../store/runTimeStore.ts';
 import { fingerprintOf } from './fingerprint.ts';
-import { readRuns, weightedMedian } from './measurements.ts';
+import { newestQuantile, readRuns, weightedMedian } from './measurements.ts';
 import type { SpeedBook } from './measurements.ts';
 
 export interface RunTimesOptions {
@@ -17,6 +17,8 @@ export interface RunTimesOptions {
 /** Until anything is measured: a checkpoint from a quick disk. */
 const assumedLoadSeconds = 5;
 const keptOfAKind = 20;
+/** Fewer runs do not tell what is unusual. */
+const leastForUsual = 5;
 
 /** What runs have taken, by workflow and GPU, and which models a backend has loaded for us last. */
 export class RunTimes {
@@ -50,6 +52,17 @@ export class RunTimes {
   /** Of the last job of ours there. */
   loadedOn(backend: string): readonly string[] {
     return this.#loaded.get(backend) ?? [];
+  }
+
+  /** Seconds that nine of ten runs of a workflow stayed under on that GPU; undefined while too few are measured. */
+  usualMost(fingerprint: string, gpu: string): number | undefined {
+    const alike = this.#runs.filter((run) => run.fingerprint === fingerprint && run.gpu === gpu);
+    if (alike.length < leastForUsual) return undefined;
+    return newestQuantile(
+      alike.map(({ seconds }) => seconds),
+      0.9,
+      0,
+    );
   }
 
   loadSeconds(gpu: string): number {

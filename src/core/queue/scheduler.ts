@@ -7,7 +7,9 @@ import { Lifetime } from '../kernel/lifetime.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import type { JobRecord } from '../store/jobStore.ts';
 import type { Given, QueueLook, ScheduleStore } from '../store/scheduleStore.ts';
+import type { SecondRunStore } from '../store/secondRuns.ts';
 import { afterFault } from './afterFault.ts';
+import { beginSecondRun } from './beginSecondRun.ts';
 import { BackendChecks } from './backendChecks.ts';
 import type { LeaderLease } from './leaderLease.ts';
 import { placeJobs } from './placeJobs.ts';
@@ -18,6 +20,7 @@ import type { RunTimes } from './runTimes.ts';
 
 export interface SchedulerOptions {
   readonly store: ScheduleStore;
+  readonly secondRuns: SecondRunStore;
   readonly lease: LeaderLease;
   readonly jobs: Pick<JobRunner, 'runClaimed'>;
   readonly backends: BackendManager;
@@ -121,7 +124,7 @@ export class Scheduler implements Disposable {
   }
 
   async #rounds(signal: AbortSignal): Promise<void> {
-    const { lease, clock, log } = this.#options;
+    const { lease, clock, log, policy } = this.#options;
     for (let failures = 0; ;) {
       throwIfAborted(signal);
       const isStirred = this.#isDirty;
@@ -129,7 +132,9 @@ export class Scheduler implements Disposable {
       try {
         const didLead = lease.leads;
         const lead = await lease.keep();
-        if (lead.queued === 0) return await lease.letGo();
+        if (lead.queued === 0 && (lead.atWork === 0 || policy().secondRunMostMicros === undefined)) {
+          return await lease.letGo();
+        }
         if (lead.is === 'others') {
           const ms = lead.untilMs - clock.now() + leastPauseMs;
           await this.#pause(Math.min(mostPauseMs, Math.max(leastPauseMs, ms)), signal);
@@ -190,26 +195,44 @@ export class Scheduler implements Disposable {
     if (given > 0 || placement.never.length > 0) this.#changed.fire();
     // Others were quicker than the look: at once again.
     if (given < placement.given.length) return leastPauseMs;
-    const next = Math.min(look.nextAt ?? Infinity, this.#rests.nextAt ?? Infinity, this.#checks.nextAt ?? Infinity);
+    const lateAt = await this.#runLateOnesAgain(look);
+    const nexts = [look.nextAt, this.#rests.nextAt, this.#checks.nextAt, lateAt];
+    const next = Math.min(...nexts.map((at) => at ?? Infinity));
     return Math.min(mostPauseMs, Math.max(leastPauseMs, next - clock.now()));
   }
 
+  /** Only where no job waits for the place. When there may be something to do again. */
+  async #runLateOnesAgain(look: QueueLook): Promise<number | undefined> {
+    const mostMicros = this.#options.policy().secondRunMostMicros;
+    if (mostMicros === undefined || look.queued > 0) return undefined;
+    const { record, nextAt } = await beginSecondRun(this.#options, this.#scene(look), mostMicros);
+    if (record === undefined) return nextAt;
+    throwIfAborted(this.#life.signal);
+    void this.#run(record);
+    return this.#options.clock.now();
+  }
+
   async #place(look: QueueLook, models: Map<string, readonly string[]>): Promise<Placement> {
-    const { store, backends, runTimes, clock, policy, priceOf } = this.#options;
+    const { store } = this.#options;
     const fresh = new Set(look.waiting.map(({ fingerprint }) => fingerprint).filter((one) => !models.has(one)));
     for (const [key, files] of await store.models([...fresh])) models.set(key, files);
-    return placeJobs(look.waiting, (fingerprint) => models.get(fingerprint) ?? [], {
+    return placeJobs(look.waiting, (fingerprint) => models.get(fingerprint) ?? [], this.#scene(look));
+  }
+
+  #scene({ atWork }: QueueLook): QueueScene {
+    const { backends, runTimes, clock, policy, priceOf } = this.#options;
+    return {
       nowMs: clock.now(),
       statuses: backends.statuses(),
       policy: policy(),
-      atWork: look.atWork,
+      atWork,
       book: runTimes.book,
       loadedOn: (backend) => runTimes.loadedOn(backend),
       loadSeconds: (gpu) => runTimes.loadSeconds(gpu),
       priceOf,
       resting: this.#rests.now(),
       freeSince: this.#freeSince,
-    });
+    };
   }
 
   async #claim(given: readonly Given[], signal: AbortSignal): Promise<number> {

@@ -4,6 +4,7 @@ import type { Database, Rows } from './database.ts';
 import { dropOldest, findGraph, putGraph } from './graphShelf.ts';
 import { GraphPacker } from './graphPack.ts';
 import { jobRow, jsonOrNull, selectJobs, toRecord } from './jobRow.ts';
+import { settleSecondRuns } from './secondRuns.ts';
 import type { JobRecord, JobState, NewJob, OutputRow, QueuedBefore, RemoteRun } from './jobRecord.ts';
 
 export type { JobRecord, JobState, NewJob, QueuedBefore, RemoteRun };
@@ -104,7 +105,7 @@ export function createJobStore(database: Database, options: JobStoreOptions): Jo
              attempts = coalesce(?, attempts),
              outputs = coalesce(?, outputs), micros = coalesce(?, micros), cost_basis = coalesce(?, cost_basis),
              fault = coalesce(?, fault), changed_at = ?, lease_until = ?
-           WHERE id = ? AND owner = ?`,
+           WHERE id = ? AND owner = ? AND state = 'running'`,
           change.state ?? null,
           change.backend ?? null,
           change.remote === undefined ? 0 : 1,
@@ -122,6 +123,7 @@ export function createJobStore(database: Database, options: JobStoreOptions): Jo
           id,
           owner,
         );
+        if (changed === 1 && change.state !== undefined && change.state !== 'running') settleSecondRuns(rows, id, at);
         return changed === 1;
       }),
     renew: (at) =>

@@ -1,11 +1,12 @@
 import * as z from 'zod/mini';
 import { Fault } from '../kernel/fault.ts';
-import { hasEnded, queueStates, statesBefore } from '../queue/jobState.ts';
-import type { JobEvent, QueueState } from '../queue/jobState.ts';
+import { hasEnded, queueStates } from '../queue/jobState.ts';
+import type { QueueState } from '../queue/jobState.ts';
 import type { Database, Rows } from './database.ts';
 import type { PackedGraph } from './graphPack.ts';
 import { dropOldest, dropUnusedGraphs, putGraph } from './graphShelf.ts';
 import { jobsMostEnded } from './jobStore.ts';
+import { canBe, countsOf, noteChange } from './queueRows.ts';
 
 export interface NewQueuedJob {
   readonly id: string;
@@ -36,6 +37,8 @@ export interface QueueRow {
   readonly requestedAt: number;
   readonly changedAt: number;
   readonly owner: string;
+  /** The job whose second run it is. */
+  readonly secondOf: string | undefined;
 }
 
 export interface QueueRows {
@@ -68,7 +71,6 @@ export const mostQueued = 10_000;
 const step = 1;
 
 const placeRow = z.object({ id: z.string(), priority: z.int(), place: z.int() });
-const countRow = z.object({ state: z.enum(queueStates), jobs: z.int() });
 const schedulerRow = z.object({
   leader: z.string(),
   lease_until: z.int(),
@@ -77,7 +79,7 @@ const schedulerRow = z.object({
   finish_at: z.nullable(z.int()),
 });
 const listColumns = `id, label, state, priority, backend, fingerprint, why, waits_for, progress, outputs, micros, fault,
-  requested_at, changed_at, owner`;
+  requested_at, changed_at, owner, second_of`;
 const listRow = z.object({
   id: z.string(),
   label: z.string(),
@@ -94,6 +96,7 @@ const listRow = z.object({
   requested_at: z.int(),
   changed_at: z.int(),
   owner: z.string(),
+  second_of: z.nullable(z.string()),
 });
 
 export function createQueueStore(
@@ -144,6 +147,7 @@ export function createQueueStore(
           if (rows.run(sql, at, id) === 0) {
             rows.run(`UPDATE job SET cancel_wanted = 1 WHERE id = ? AND state = 'running'`, id);
           }
+          rows.run(`UPDATE job SET cancel_wanted = 1 WHERE second_of = ?`, id);
         }
         noteChange(rows);
       }),
@@ -159,7 +163,7 @@ export function createQueueStore(
           rows.run(
             `UPDATE job SET state = 'queued', place = ?, changed_at = ?, from_queue = 1, ${freshColumns},
                local_only = CASE json_extract(details, '$.localOnly') WHEN 0 THEN 0 ELSE 1 END, excluded = '[]',
-               waits_for = NULL, not_before = 0, fault = NULL, resent = 0 WHERE id = ?`,
+               waits_for = NULL, not_before = 0, fault = NULL, resent = 0, had_second = 0 WHERE id = ?`,
             place,
             at,
             id,
@@ -209,24 +213,6 @@ export function createQueueStore(
 /** What an attempt has left in the row and the next one must not find. */
 export const freshColumns = `owner = '', lease_until = 0, backend = NULL, prompt_id = NULL, client_id = NULL, address = NULL,
   why = NULL, progress = NULL, cancel_wanted = 0, given_at = NULL, accepted = 0, outputs = '[]'`;
-
-/** True in the states in which the event can happen. */
-export function canBe(event: JobEvent): string {
-  return `state IN (${statesBefore(event)
-    .map((state) => `'${state}'`)
-    .join(', ')})`;
-}
-
-/** The leader sees that something is new. */
-export function noteChange(rows: Rows): void {
-  rows.run('UPDATE scheduler SET version = version + 1');
-}
-
-export function countsOf(rows: Rows): Readonly<Record<QueueState, number>> {
-  const counts: Record<QueueState, number> = { queued: 0, running: 0, done: 0, failed: 0, cancelled: 0, lost: 0 };
-  for (const { state, jobs } of rows.all(countRow, 'SELECT state, jobs FROM job_count')) counts[state] = jobs;
-  return counts;
-}
 
 const selectPlace = 'SELECT id, priority, place FROM job';
 type Place = z.infer<typeof placeRow>;
@@ -290,6 +276,7 @@ function toQueueRow(row: z.infer<typeof listRow>): QueueRow {
     requestedAt: row.requested_at,
     changedAt: row.changed_at,
     owner: row.owner,
+    secondOf: row.second_of ?? undefined,
   };
 }
 

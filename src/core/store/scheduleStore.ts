@@ -1,20 +1,15 @@
 import * as z from 'zod/mini';
 import type { Exclusion } from '../queue/afterFault.ts';
 import type { Database, Rows } from './database.ts';
-import { exclusionsOf, fromJson, jobRow, selectJobs, toRecord } from './jobRow.ts';
+import { fromJson, jobRow, selectJobs, toRecord } from './jobRow.ts';
 import type { JobRecord } from './jobStore.ts';
-import { canBe, countsOf, freshColumns, noteChange } from './queueStore.ts';
+import { canBe, countsOf, isLeader, isPaused, noteChange } from './queueRows.ts';
+import { freshColumns } from './queueStore.ts';
+import { dropSecondRun } from './secondRuns.ts';
+import { toWaiting, waitingColumns, waitingRow } from './waitingRow.ts';
+import type { WaitingRow } from './waitingRow.ts';
 
-/** A queued job as the choice of a backend needs it. */
-export interface WaitingRow {
-  readonly id: string;
-  readonly priority: number;
-  readonly place: number;
-  readonly fingerprint: string;
-  readonly localOnly: boolean;
-  readonly excluded: readonly Exclusion[];
-  readonly waitsFor: string | undefined;
-}
+export type { WaitingRow };
 
 /** A job that runs, in whatever window. Times are ms since the epoch. */
 export interface AtWorkRow {
@@ -90,15 +85,6 @@ export interface ScheduleStoreOptions {
 const longestWaitMs = 24 * 3_600_000;
 
 const leadRow = z.object({ leader: z.string(), lease_until: z.int(), version: z.int() });
-const waitingRow = z.object({
-  id: z.string(),
-  priority: z.int(),
-  place: z.int(),
-  fingerprint: z.string(),
-  local_only: z.int(),
-  excluded: z.string(),
-  waits_for: z.nullable(z.string()),
-});
 const atWorkRow = z.object({
   id: z.string(),
   backend: z.nullable(z.string()),
@@ -106,14 +92,12 @@ const atWorkRow = z.object({
   given_at: z.nullable(z.int()),
   requested_at: z.int(),
 });
-const pausedRow = z.object({ paused: z.int() });
 const earliestRow = z.object({ at: z.nullable(z.int()) });
 const idRow = z.object({ id: z.string() });
 const kindRow = z.object({ fingerprint: z.string(), models: z.string() });
 
 export function createScheduleStore(database: Database, options: ScheduleStoreOptions): ScheduleStore {
   const { owner, jobLeaseMs, leadMs } = options;
-  const isOurs = (rows: Rows): boolean => rows.first(leadRow, selectLead)?.leader === owner;
   return {
     lead: (at) =>
       database.write((rows) => {
@@ -133,11 +117,11 @@ export function createScheduleStore(database: Database, options: ScheduleStoreOp
     look: (at, limit) =>
       database.read((rows) => {
         const mayGo = `not_before <= ? OR not_before > ?`;
-        const waiting = `SELECT id, priority, place, fingerprint, local_only, excluded, waits_for FROM job
+        const waiting = `SELECT ${waitingColumns} FROM job
           WHERE state = 'queued' AND (${mayGo}) ORDER BY priority DESC, place LIMIT ?`;
         const next = `SELECT min(not_before) AS at FROM job WHERE state = 'queued' AND not_before > 0 AND not_before > ?`;
         return {
-          paused: rows.first(pausedRow, 'SELECT paused FROM scheduler')?.paused !== 0,
+          paused: isPaused(rows),
           queued: countsOf(rows).queued,
           waiting: rows.all(waitingRow, waiting, at, at + longestWaitMs, limit).map(toWaiting),
           atWork: rows
@@ -153,7 +137,7 @@ export function createScheduleStore(database: Database, options: ScheduleStoreOp
       }),
     claim: (given, at) =>
       database.writeThrough((rows) => {
-        if (!isOurs(rows) || rows.first(pausedRow, 'SELECT paused FROM scheduler')?.paused !== 0) return [];
+        if (!isLeader(rows, owner)) return [];
         return given.flatMap(({ jobId, backend, why }) => {
           const taken = rows.run(
             `UPDATE job SET state = 'running', owner = ?, lease_until = ?, backend = ?, why = ?, given_at = ?, changed_at = ?,
@@ -171,6 +155,7 @@ export function createScheduleStore(database: Database, options: ScheduleStoreOp
       }),
     putBack: (id, { attempts, excluded, waitsFor, notBefore, resent = false }, at) =>
       database.writeThrough((rows) => {
+        if (dropSecondRun(rows, id, owner, waitsFor)) return true;
         // To the front of its priority: it had been taken before the others.
         const changed = rows.run(
           `UPDATE job SET state = iif(cancel_wanted = 0, 'queued', 'cancelled'), changed_at = ?, attempts = ?, excluded = ?,
@@ -207,9 +192,12 @@ export function createScheduleStore(database: Database, options: ScheduleStoreOp
       ),
     report: (progress) => {
       const wanted = (rows: Rows): readonly string[] =>
-        rows
-          .all(idRow, `SELECT id FROM job WHERE state = 'running' AND owner = ? AND cancel_wanted = 1`, owner)
-          .map(({ id }) => id);
+        // Done and to be cancelled: its second run was done first.
+        ["state = 'running'", "state = 'done'"].flatMap((state) =>
+          rows
+            .all(idRow, `SELECT id FROM job WHERE ${state} AND owner = ? AND cancel_wanted = 1`, owner)
+            .map(({ id }) => id),
+        );
       if (progress.size === 0) return database.read(wanted);
       return database.write((rows) => {
         const sql = `UPDATE job SET progress = ? WHERE id = ? AND state = 'running' AND owner = ?`;
@@ -243,17 +231,4 @@ const selectLead = 'SELECT leader, lease_until, version FROM scheduler';
 /** Another window may lead at once. */
 export function standDown(rows: Rows, owner: string): void {
   rows.run(`UPDATE scheduler SET leader = '', lease_until = 0, finish_at = NULL WHERE leader = ?`, owner);
-}
-
-function toWaiting(row: z.infer<typeof waitingRow>): WaitingRow {
-  const { id, priority, place, fingerprint } = row;
-  return {
-    id,
-    priority,
-    place,
-    fingerprint,
-    localOnly: row.local_only !== 0,
-    excluded: exclusionsOf(row.excluded),
-    waitsFor: row.waits_for ?? undefined,
-  };
 }

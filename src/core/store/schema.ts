@@ -220,4 +220,11 @@ export const schemaSteps: readonly string[] = [
   CREATE INDEX fleet_decision_by_pod ON fleet_decision (pod_id, id);
   CREATE INDEX ledger_entry_boots ON ledger_entry (id) WHERE kind = 'pod' AND part = 'boot';
   `,
+  // Second runs of late jobs.
+  `
+  ALTER TABLE job ADD COLUMN second_of TEXT;
+  ALTER TABLE job ADD COLUMN had_second INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX job_second ON job (second_of) WHERE second_of IS NOT NULL;
+  CREATE INDEX job_beaten ON job (owner) WHERE state = 'done' AND cancel_wanted = 1;
+  `,
 ];

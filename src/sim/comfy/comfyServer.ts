@@ -92,8 +92,9 @@ export class ComfyServer {
     if (this.requests.length > LOG_LIMIT) this.requests.shift();
     const { socket } = request;
     if (this.#connections.has(socket)) return;
+    // No listener on the socket: behind RunPod's proxy one connection leads to any number of servers.
+    for (const other of this.#connections) if (other.destroyed) this.#connections.delete(other);
     this.#connections.add(socket);
-    socket.once('close', () => this.#connections.delete(socket));
   }
 
   #spoil(method: string, path: string): Spoil {

@@ -4,6 +4,7 @@ import type { JobRecovery } from '../../core/jobs/recoverJobs.ts';
 import type { Late } from '../../core/kernel/late.ts';
 import type { Clock, Log } from '../../core/kernel/ports.ts';
 import { isBatchJob } from '../../core/store/jobReports.ts';
+import { isSecondRun } from '../../core/store/secondRuns.ts';
 import { showFault } from '../notify.ts';
 import type { JobStarter } from './jobStarter.ts';
 import { recoveredText } from './recoveredText.ts';
@@ -44,7 +45,10 @@ export async function recover(services: RecoverServices, signal: AbortSignal): P
 async function tell(services: RecoverServices, jobs: readonly RecoveredJob[], signal: AbortSignal): Promise<void> {
   const { starter, log } = services;
   for (const job of jobs) log.info(`${job.request.label}: ${job.state}${'why' in job ? ` (${job.why})` : ''}`);
-  const said = recoveredText(jobs.filter(({ request }) => !isBatchJob(request.id)));
+  // A second run that came to nothing is no news: its job goes on, or has told of itself.
+  const isNews = ({ request, state }: RecoveredJob): boolean =>
+    !isBatchJob(request.id) && (state === 'done' || !isSecondRun(request.id));
+  const said = recoveredText(jobs.filter(isNews));
   if (said === undefined) return;
   const open = vscode.l10n.t('Open');
   const again = vscode.l10n.t('Run Again');
