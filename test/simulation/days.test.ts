@@ -3,7 +3,7 @@ import { clairvoyantMicros } from './clairvoyant.ts';
 import { simulate } from './fleetWorld.ts';
 import type { Outcome, Setup } from './setup.ts';
 import { fairWeather, hours, offers } from './market.ts';
-import { drainPolicy, queueDelayPolicy, queueLengthPolicy } from './policies.ts';
+import { drainPolicy, fixedPolicy, queueDelayPolicy, queueLengthPolicy } from './policies.ts';
 import { burstyDay, dayMs, hourMs, nightIdleDay, poisson, steadyDay } from './traces.ts';
 import type { Arrival } from './traces.ts';
 
@@ -111,6 +111,20 @@ describe('simulated days', () => {
       const outcome = await day({ seed, arrivals });
       const bound = clairvoyantMicros(arrivals, offers, 90);
       assert.ok(outcome.gpuMicros <= 2 * bound, `day ${seed}: ${outcome.gpuMicros} against ${bound}`);
+    }
+  });
+
+  it('a first batch that nothing is known of waits at most a usual boot longer than with a pod that is always on', async () => {
+    const only = offers.filter(({ gpu }) => gpu === 'RTX 4090');
+    // Three of four boots of a new pod take less.
+    const usualBootSeconds = 276;
+    for (const seed of [5014, 5043, 5048]) {
+      const arrivals = burstyDay(seed);
+      const { waits } = await day({ seed, arrivals, offers: only });
+      const always = await day({ seed, arrivals, offers: only, policy: fixedPolicy(1), podsAtStart: only });
+      const added = waits.map((wait, index) => wait - always.waits[index]!).sort((a, b) => a - b);
+      const p95 = added[Math.floor(added.length * 0.95)]!;
+      assert.ok(p95 <= usualBootSeconds, `day ${seed}: ${p95} s`);
     }
   });
 

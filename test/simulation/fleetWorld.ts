@@ -57,7 +57,7 @@ class FleetWorld {
   readonly #reconciler: Reconciler;
   #book: SpeedBook = readRuns([], 0);
   /** By fingerprint; of this book. */
-  readonly #predicted = new Map<string, Pick<QueuedWork, 'seconds' | 'otherSeconds'>>();
+  readonly #predicted = new Map<string, Pick<QueuedWork, 'seconds' | 'otherSeconds' | 'unmeasured'>>();
   #emptySinceMs: number | undefined;
   #knewPods = false;
   /** With work when the fleet was looked at last. */
@@ -273,7 +273,9 @@ class FleetWorld {
     if (predicted === undefined) {
       const gpus = [...this.#setup.offers, ...this.#machines.map(({ offer }) => offer)].map(({ gpu }) => gpu);
       const on = (gpu: string): number => predict(this.#book, fingerprint, gpu).seconds;
-      predicted = { seconds: Object.fromEntries(gpus.map((gpu) => [gpu, on(gpu)])), otherSeconds: on('unlisted') };
+      const { seconds: otherSeconds, basis } = predict(this.#book, fingerprint, 'unlisted');
+      const seconds = Object.fromEntries(gpus.map((gpu) => [gpu, on(gpu)]));
+      predicted = { seconds, otherSeconds, unmeasured: basis === 'assumed' };
       this.#predicted.set(fingerprint, predicted);
     }
     return { id: job.id, sinceMs: job.sinceMs, ...predicted, onPods: true, onElsewhere: true };

@@ -37,6 +37,8 @@ export interface QueuedWork {
   readonly seconds: Readonly<Record<string, number>>;
   /** On a GPU that is not in `seconds`. */
   readonly otherSeconds: number;
+  /** Has never run anywhere: the seconds are a usual image's. */
+  readonly unmeasured?: boolean;
   /** False: it may not leave this machine, or no pod can run it. */
   readonly onPods: boolean;
   /** False: nothing of `elsewhere` can run it. */

@@ -15,7 +15,7 @@ export interface WorkFacts {
   readonly podOf: ReadonlyMap<string, string>;
 }
 
-type Predicted = Pick<QueuedWork, 'seconds' | 'otherSeconds'>;
+type Predicted = Pick<QueuedWork, 'seconds' | 'otherSeconds' | 'unmeasured'>;
 
 /** Left of a job at work elsewhere. */
 const assumedJobSeconds = 10;
@@ -29,7 +29,9 @@ export function waitingWork({ waiting }: FleetLook, facts: WorkFacts): readonly 
     let found = byKind.get(kind);
     if (found === undefined) {
       const seconds = Object.fromEntries(gpus.map((gpu) => [gpu, predict(book, kind, gpu).seconds]));
-      byKind.set(kind, (found = { seconds, otherSeconds: predict(book, kind, '').seconds }));
+      const other = predict(book, kind, '');
+      const unmeasured = other.basis === 'assumed' ? { unmeasured: true } : {};
+      byKind.set(kind, (found = { seconds, otherSeconds: other.seconds, ...unmeasured }));
     }
     return found;
   };

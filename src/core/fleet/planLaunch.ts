@@ -8,16 +8,19 @@ import { allLaunches, countOf, isBilled } from './fleetScene.ts';
 import type { FleetChange, FleetPod, PlannedAction, QueuedWork, Scene } from './fleetScene.ts';
 import { launchable, serversOf } from './launchOptions.ts';
 import type { Valued } from './launchOptions.ts';
+import { reckoned } from './unmeasured.ts';
 
 /** What was just queued may be the first of many: they are looked at together. */
 const settleSeconds = 5;
 
 /** One launch, or why there is none. `pods` are known. */
 export function planLaunch(given: Scene, pods: readonly FleetPod[]): PlannedAction {
-  const scene = { ...given, waiting: given.waiting.map((work) => reachable(work, pods)) };
+  const predicted = { ...given, waiting: given.waiting.map((work) => reachable(work, pods)) };
+  const { waiting, isGuess } = reckoned(predicted, pods);
+  const scene = { ...predicted, waiting };
   const servers = serversOf(scene, pods);
   const before = drain(scene.waiting, servers);
-  const wish = wanted(scene, pods, before);
+  const wish = wanted(scene, pods, before, isGuess);
   if ('not' in wish) return wait(wish.not, wish.untilMs);
   const { nowMs, policy } = scene;
   // A container that has failed may cost money all the same.
@@ -45,7 +48,7 @@ export function planLaunch(given: Scene, pods: readonly FleetPod[]): PlannedActi
   if (chosen === 'noBudget') return wait(`${wish.because}, but the budget has too little left`);
   if (chosen === 'notWorth') {
     if (Number.isFinite(before.seconds))
-      return wait(`What waits is done in ${durationText(before.seconds)}: another pod is not worth it`);
+      return wait(`What waits is done in ${drainText(before, isGuess)}: another pod is not worth it`);
     return wait(`${wish.because}, and nothing that can be had now could do it either`, coolsUntilMs);
   }
   const { first, created, passedOver } = chosen;
@@ -63,7 +66,12 @@ function reachable(work: QueuedWork, pods: readonly FleetPod[]): QueuedWork {
 }
 
 /** Does the rule ask for another pod? */
-function wanted(scene: Scene, pods: readonly FleetPod[], before: Drain): Wish | { not: string; untilMs?: number } {
+function wanted(
+  scene: Scene,
+  pods: readonly FleetPod[],
+  before: Drain,
+  isGuess: boolean,
+): Wish | { not: string; untilMs?: number } {
   const { nowMs, policy, waiting } = scene;
   const { rule, warmPods } = policy;
   const active = pods.filter((pod) => pod.ours && isBilled(pod) && pod.phase !== 'zeroGpu');
@@ -114,9 +122,9 @@ function wanted(scene: Scene, pods: readonly FleetPod[], before: Drain): Wish | 
       const settledMs = oldestSinceMs(onPods) + settleSeconds * 1_000;
       if (nowMs < settledMs) return { not: 'New work is being queued', untilMs: settledMs };
       if (before.seconds <= rule.targetWaitSeconds) {
-        return { not: `What waits is done in ${durationText(before.seconds)}, which is soon enough` };
+        return { not: `What waits is done in ${drainText(before, isGuess)}, which is soon enough` };
       }
-      return { because: `${jobs} would take ${durationText(before.seconds)}`, forWork: true, needsWorth: true };
+      return { because: `${jobs} would take ${drainText(before, isGuess)}`, forWork: true, needsWorth: true };
     }
   }
 }
@@ -141,6 +149,10 @@ function toAction(
   if (lost === undefined) return { do: 'create', candidates, ...reasoned };
   const because = `${lost.name} came back without a GPU; ${reasoned.because}`;
   return { do: 'move', podId: lost.id, candidates, ...reasoned, because };
+}
+
+function drainText({ seconds }: Drain, isGuess: boolean): string {
+  return isGuess ? `${durationText(seconds)} at a guess` : durationText(seconds);
 }
 
 function oldestSinceMs(works: readonly QueuedWork[]): number {
