@@ -114,28 +114,17 @@ describe('a second run of a late job', function () {
     assert.equal(await pictures(), 6);
   });
 
-  it('is not begun when it is off, when it costs too much, or while too little is known', async () => {
-    const running = async (): Promise<number> => (await jobs()).filter(({ state }) => state === 'running').length;
-    const runsOnce = async (): Promise<void> => {
-      for (const end = Date.now() + 2_000; Date.now() < end;) {
-        assert.ok((await running()) <= 1);
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    };
-    await usual(4);
+  it('is not begun when it is off', async () => {
+    await usual(5);
+    world.settings = { ...world.settings, 'queue.secondRuns': false };
     await occupy(local(), 900);
-    const fifth = await enqueue();
-    await runsOnce();
-    await until('the fifth', isDone(fifth));
-    world.settings = { ...world.settings, 'queue.secondRunMaxUsd': 0 };
-    await occupy(local(), 900);
-    const sixth = await enqueue();
-    await runsOnce();
-    await until('the sixth', isDone(sixth));
-    world.settings = { ...world.settings, 'queue.secondRuns': false, 'queue.secondRunMaxUsd': 1 };
-    await occupy(local(), 900);
-    const seventh = await enqueue();
-    await runsOnce();
-    await until('the seventh', isDone(seventh));
+    const id = await enqueue();
+    for (let isOver = false; !isOver;) {
+      const all = await jobs();
+      assert.ok(all.filter(({ state }) => state === 'running').length <= 1);
+      isOver = isDone(id)(all);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.equal(world.sim.podComfy(podId)?.state().executedNodes.length, 0);
   });
 });

@@ -8,6 +8,7 @@ import { systemClock } from '../../src/core/kernel/clock.ts';
 import { known } from '../../src/core/kernel/observed.ts';
 import { readRuns } from '../../src/core/queue/measurements.ts';
 import type { QueueScene } from '../../src/core/queue/queueScene.ts';
+import { RunTimes } from '../../src/core/queue/runTimes.ts';
 import { chooseSecondRun, lateJobs } from '../../src/core/queue/secondRun.ts';
 import type { LateJob } from '../../src/core/queue/secondRun.ts';
 import { createDatabase } from '../../src/core/store/database.ts';
@@ -81,6 +82,27 @@ describe('a late job', () => {
     assert.deepEqual(lateJobs({ ...scene, atWork: paid }, twelve).late, []);
     const freeSince = new Map([['local', 20_000]]);
     assert.deepEqual(lateJobs({ ...scene, freeSince }, twelve), { late: [], nextAt: 34_400 }, 'it waited until then');
+  });
+});
+
+describe('what is usual', () => {
+  const runTimes = async (...seconds: readonly number[]): Promise<RunTimes> => {
+    const runs = seconds.map((one) => ({ ...run('RTX 3060', one), cold: false }));
+    const store = { add: () => Promise.resolve(), recent: () => Promise.resolve(runs) };
+    const quiet = (): void => undefined;
+    const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
+    const opened = new RunTimes({ store, clock: systemClock, log, gpuOf: (id) => id });
+    await opened.refresh();
+    return opened;
+  };
+
+  it('is what nine of ten stay under, on that card, and not known from fewer than five runs', async () => {
+    const many = await runTimes(...[10, 11, 12, 13, 14, 15, 16, 17, 18, 90]);
+    assert.equal(many.usualMost('portrait', 'RTX 3060'), 90);
+    const more = await runTimes(...[10, 10, 10, 10, 10, 11, 11, 11, 11, 11, 12, 12, 12, 12, 12, 13, 13, 13, 14, 90]);
+    assert.equal(more.usualMost('portrait', 'RTX 3060'), 14);
+    assert.equal(more.usualMost('portrait', 'RTX 4090'), undefined);
+    assert.equal((await runTimes(10, 10, 10, 10)).usualMost('portrait', 'RTX 3060'), undefined);
   });
 });
 
