@@ -1,6 +1,8 @@
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { holdPort } from './heldPort.ts';
+import type { HeldPort } from './heldPort.ts';
 import type { Mounted } from './mount.ts';
 
 /** A port of the loopback that serves one mounted service, and can be shut and opened again like a program that ends. */
@@ -8,7 +10,7 @@ export interface Listener {
   /** Stays the same over shut and open. */
   readonly origin: string;
   readonly open: boolean;
-  /** Connections are refused from now on, and those there are break. */
+  /** Connections are refused from now on, and those there are break. No other program gets the port meanwhile. */
   shut(): Promise<void>;
   reopen(): Promise<void>;
   dispose(): Promise<void>;
@@ -17,10 +19,16 @@ export interface Listener {
 export async function listen(service: Mounted): Promise<Listener> {
   let port = 0;
   let server: Server | undefined;
+  let held: HeldPort | undefined;
   const sockets = new Set<Socket>();
 
+  const letGo = async (): Promise<void> => {
+    await held?.release();
+    held = undefined;
+  };
   const open = async (): Promise<void> => {
     if (server !== undefined) return;
+    await letGo();
     const own = createServer((req, res) => service.handle(req, res));
     // A simulated generation may keep a reply waiting for longer than Node's default allows.
     own.requestTimeout = 0;
@@ -37,7 +45,7 @@ export async function listen(service: Mounted): Promise<Listener> {
     port = (own.address() as AddressInfo).port;
     server = own;
   };
-  const shut = async (): Promise<void> => {
+  const close = async (): Promise<void> => {
     const own = server;
     if (own === undefined) return;
     server = undefined;
@@ -52,10 +60,15 @@ export async function listen(service: Mounted): Promise<Listener> {
     get open() {
       return server !== undefined;
     },
-    shut,
+    shut: async () => {
+      if (server === undefined) return;
+      await close();
+      held = await holdPort(port);
+    },
     reopen: open,
     dispose: async () => {
-      await shut();
+      await close();
+      await letGo();
       service.dispose();
     },
   };
