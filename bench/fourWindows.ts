@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { startSimulator } from '../src/sim/simulator.ts';
 import { openWindow, placeOf, removeFolder } from '../test/contract/jobWindow.ts';
 import { spawnWindow } from '../test/contract/queueSoak.ts';
-import { madeBy, untilEnded } from '../test/contract/queueWorld.ts';
+import { madeBy, untilEnded, viewOf } from '../test/contract/queueWorld.ts';
 import type { Bench } from './measurement.ts';
 
 /** Longer on request: PODRELAY_BENCH_MINUTES=10. */
@@ -16,7 +16,10 @@ const windows = 4;
 /** As in the product. */
 const leaseMs = 15_000;
 const betweenKillsMs = 20_000;
-const jobsEach = 150;
+/** So many jobs wait or run at any time: there is always something to lead. */
+const leastJobs = 60;
+/** Simulated ms: a job takes some tenths of a second. */
+const slowMs = 20_000;
 
 /** Four windows, each a process, on one queue; now and then the one that leads is killed and a new one opened. */
 export const fourWindows: Bench = {
@@ -28,11 +31,8 @@ export const fourWindows: Bench = {
     const open: Window[] = [];
     const handOvers: number[] = [];
     let mostLeaders = 0;
-    let queued = 0;
-    const add = (): void => {
-      queued += jobsEach;
-      open.push(follow(spawnWindow(place, jobsEach, leaseMs)));
-    };
+    sim.local.control.faults = { slowMs };
+    const add = (): void => void open.push(follow(spawnWindow(place, leastJobs, leaseMs, leastJobs)));
     const leaders = (): Window[] => open.filter(({ says }) => says.startsWith('here'));
     try {
       for (let n = 0; n < windows; n++) add();
@@ -56,9 +56,15 @@ export const fourWindows: Bench = {
         await once(leader.child, 'exit');
         add();
       }
-      const reader = openWindow(place, leaseMs);
-      const view = await untilEnded(reader, queued, 180_000);
-      reader.close();
+      const gone = open.map(({ child }) => once(child, 'exit'));
+      for (const { child } of open) child.kill('SIGKILL');
+      await Promise.all(gone);
+      sim.local.control.faults = {};
+      const last = openWindow(place, leaseMs);
+      await last.core.queue.begin();
+      const queued = Object.values((await viewOf(last)).counts).reduce((sum, count) => sum + count, 0);
+      const view = await untilEnded(last, queued, 180_000);
+      last.close();
       const twice = [...madeBy(sim.local).values()].filter((times) => times > 1).length;
       return [
         {

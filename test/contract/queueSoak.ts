@@ -140,9 +140,10 @@ export async function soakQueue(crashes: number, seed: number): Promise<QueueSoa
   }
 }
 
-export function spawnWindow(place: WindowPlace, jobs = jobsOfAWindow, lease = leaseMs): ChildProcess {
+/** @param least so many jobs shall wait or run at any time */
+export function spawnWindow(place: WindowPlace, jobs = jobsOfAWindow, lease = leaseMs, least = 0): ChildProcess {
   const program = path.join(import.meta.dirname, 'queueChild.ts');
-  const args = [program, JSON.stringify(place), String(jobs), String(lease)];
+  const args = [program, JSON.stringify(place), String(jobs), String(lease), String(least)];
   return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
 }
 
