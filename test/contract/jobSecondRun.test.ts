@@ -70,7 +70,7 @@ describe('a second run of a late job', function () {
     await usual(5);
     const foreign = await occupy(local(), 9_000);
     const id = await enqueue();
-    await until('the second run', (all) => all.some(({ isSecond }) => isSecond === true));
+    await until('the second run', (all) => all.some(({ secondOf }) => secondOf !== undefined));
     const all = await until('the result', isDone(id));
     const job = all.find((one) => one.id === id);
     assert.equal(job?.backend, `pod:${podId}`);
@@ -104,7 +104,7 @@ describe('a second run of a late job', function () {
     await occupy(local(), 700);
     const foreign = await occupy(proxyAddress(world.sim.addresses.podProxyUrl, podId, 8188), 9_000);
     const id = await enqueue();
-    await until('the second run', (all) => all.some(({ isSecond }) => isSecond === true));
+    await until('the second run', (all) => all.some(({ secondOf }) => secondOf !== undefined));
     const all = await until('the result', (now) => isDone(id)(now) && now.length === 6);
     assert.match(
       all.find((one) => one.id === id)?.why ?? '',

@@ -9,7 +9,7 @@ import { known } from '../../src/core/kernel/observed.ts';
 import { readRuns } from '../../src/core/queue/measurements.ts';
 import type { QueueScene } from '../../src/core/queue/queueScene.ts';
 import { RunTimes } from '../../src/core/queue/runTimes.ts';
-import { chooseSecondRun, lateJobs } from '../../src/core/queue/secondRun.ts';
+import { chooseSecondRun, lateJobs, workingSince } from '../../src/core/queue/secondRun.ts';
 import type { LateJob } from '../../src/core/queue/secondRun.ts';
 import { createDatabase } from '../../src/core/store/database.ts';
 import type { Database } from '../../src/core/store/database.ts';
@@ -59,29 +59,43 @@ const scene: QueueScene = {
   freeSince: new Map(),
 };
 const twelve = (): number => 12;
+const since = new Map([['x', 0]]);
 
 describe('a late job', () => {
   it('is one that runs for clearly longer than nine of ten did there', () => {
-    const { late } = lateJobs(scene, twelve);
+    const { late } = lateJobs(scene, since, twelve);
     assert.deepEqual(late, [{ id: 'x', backend: 'local', label: 'the local', seconds: 30, usualSeconds: 12 }]);
-    const soon = lateJobs({ ...scene, nowMs: 14_000 }, twelve);
+    const soon = lateJobs({ ...scene, nowMs: 14_000 }, since, twelve);
     assert.deepEqual(soon, { late: [], nextAt: 14_400 });
   });
 
   it('is nothing that has too few of its kind before it, nor what waits behind another there or at a service', () => {
     assert.deepEqual(
-      lateJobs(scene, () => undefined),
+      lateJobs(scene, since, () => undefined),
       { late: [], nextAt: undefined },
     );
     const atWork = [...scene.atWork, { id: 'y', backend: 'local', fingerprint: 'portrait', givenAt: 1 }];
     assert.deepEqual(
-      lateJobs({ ...scene, atWork }, twelve).late.map(({ id }) => id),
+      lateJobs({ ...scene, atWork }, since, twelve).late.map(({ id }) => id),
       ['x'],
     );
     const paid = [{ id: 'z', backend: 'gemini', fingerprint: 'portrait', givenAt: 0 }];
-    assert.deepEqual(lateJobs({ ...scene, atWork: paid }, twelve).late, []);
-    const freeSince = new Map([['local', 20_000]]);
-    assert.deepEqual(lateJobs({ ...scene, freeSince }, twelve), { late: [], nextAt: 34_400 }, 'it waited until then');
+    assert.deepEqual(lateJobs({ ...scene, atWork: paid }, since, twelve).late, []);
+    const later = new Map([['x', 20_000]]);
+    assert.deepEqual(lateJobs(scene, later, twelve), { late: [], nextAt: 34_400 }, 'it waited until then');
+    assert.deepEqual(lateJobs(scene, new Map(), twelve), { late: [], nextAt: 44_400 }, 'nobody saw it begin');
+  });
+});
+
+describe('the time that a backend works on a job', () => {
+  it('begins when the job before it has ended, as far as that was seen', () => {
+    const atWork = [...scene.atWork, { id: 'y', backend: 'local', fingerprint: 'portrait', givenAt: 1 }];
+    const at = (nowMs: number, work: QueueScene['atWork'], before: ReadonlyMap<string, number> = new Map()) =>
+      workingSince({ ...scene, nowMs, atWork: work }, before);
+    const first = at(1_000, atWork);
+    assert.deepEqual([...first], [['x', 1_000]]);
+    assert.deepEqual([...at(2_000, atWork, first)], [['x', 1_000]]);
+    assert.deepEqual([...at(9_000, atWork.slice(1), first)], [['y', 9_000]]);
   });
 });
 
@@ -132,6 +146,10 @@ describe('the place of a second run', () => {
     assert.equal(choose({ localOnly: true }), undefined);
     const excluded = [{ backend: 'pod:a', why: 'out of memory', for: 'ever', times: 1 } as const];
     assert.equal(choose({ excluded })?.backend, 'pod:b');
+    const failed = [{ backend: 'pod:a', why: 'it hung', for: 'now', times: 1 } as const];
+    assert.equal(choose({ excluded: failed })?.backend, 'pod:b');
+    const statuses = [...scene.statuses.slice(0, 1), status('endpoint:e', 'cloud', 'RTX 4090', 'job')];
+    assert.equal(choose({}, 50_000, { statuses }), undefined, 'a service that bills each job');
     const book = readRuns([run('RTX 3060', 12), run('RTX 4090', 31), run('RTX 3090', 32)], 0);
     assert.equal(choose({}, 50_000, { book }), undefined);
     assert.equal(choose({}, 50_000, { statuses: [scene.statuses[0]!, scene.statuses[3]!] }), undefined);
@@ -213,7 +231,6 @@ describe('records of second runs', () => {
     const id = await second();
     assert.equal(await finish(id, 'pod:a', 'second'), true);
     assert.deepEqual(await wanted(), ['x'], 'who runs it is told to cancel');
-    assert.equal(await finish('x', 'local', 'first'), false, 'too late');
     assert.equal(await jobs.update('x', { state: 'cancelled' }, 21_000), false);
     const [row, ...others] = await list();
     assert.deepEqual(others, []);
@@ -264,6 +281,60 @@ describe('records of second runs', () => {
     const rows = await list();
     assert.deepEqual(rows.map(({ state }) => state).sort(), ['cancelled', 'done']);
     assert.ok(rows.every(({ secondOf }) => secondOf === undefined));
+  });
+
+  it('hold a job that came back to the queue, and let it go when they end without a result', async () => {
+    const id = await second();
+    const back = { attempts: [], excluded: [], waitsFor: 'gone', notBefore: 0 };
+    await schedule.putBack('x', back, 12_000);
+    assert.deepEqual((await schedule.look(13_000, 9)).waiting, []);
+    assert.equal((await list()).find((job) => job.id === 'x')?.waitsFor, 'Its second run is at work');
+    await jobs.update(id, { state: 'failed', fault: { kind: 'unavailable', message: 'too' } }, 14_000);
+    assert.deepEqual(
+      (await schedule.look(14_000, 9)).waiting.map((job) => job.id),
+      ['x'],
+    );
+  });
+
+  it('tell a first run that it was beaten, and keep its files when it was done all the same', async () => {
+    const id = await second();
+    assert.equal(await jobs.isBeaten('x'), false);
+    await finish(id, 'pod:a', 'second');
+    assert.equal(await jobs.isBeaten('x'), true);
+    assert.equal(await jobs.update('x', { outputs: outputs('first') }, 20_500), false);
+    assert.equal(await finish('x', 'local', 'first'), true);
+    const [row] = await list();
+    assert.deepEqual(JSON.parse(row?.outputs ?? ''), [...outputs('second'), ...outputs('first')]);
+    assert.equal(row?.backend, 'pod:a');
+  });
+
+  it('go with their job when it is cancelled or done while nobody can ask for them', async () => {
+    const id = await second();
+    await jobs.park(id, 900_000);
+    await queue.cancel(['x'], 12_000);
+    assert.deepEqual(
+      (await list()).map((job) => [job.id, job.state]),
+      [['x', 'running']],
+    );
+    assert.deepEqual(await wanted(), ['x']);
+  });
+
+  it('leave nothing behind when they are cancelled while nobody can ask for them', async () => {
+    const id = await second();
+    await jobs.park(id, 900_000);
+    await queue.cancel([id], 12_000);
+    assert.deepEqual(
+      (await list()).map((job) => [job.id, job.state]),
+      [['x', 'running']],
+    );
+  });
+
+  it('leave nothing behind when their job was cleared away', async () => {
+    const id = await second();
+    await finish('x', 'local', 'first');
+    await queue.clearEnded();
+    await jobs.update(id, { state: 'cancelled' }, 22_000);
+    assert.deepEqual(await list(), []);
   });
 
   it('add their files when both were done at the same time', async () => {

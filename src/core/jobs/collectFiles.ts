@@ -17,6 +17,8 @@ export interface CollectOptions {
   readonly jobId: string;
   /** What an earlier window has saved of it: the first so many files. Absent = there was no such window. */
   readonly before?: readonly SavedOutput[];
+  /** Another run of the job makes the same files: one that is there already may be that run's. */
+  readonly hasOther?: boolean;
   readonly folder: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -32,12 +34,13 @@ const mostTwins = 1_000;
 
 /** Fetches and saves the files of a job, in order. @throws Fault; what was saved until then is told to `onSaved` */
 export async function collectFiles(options: CollectOptions, signal: AbortSignal): Promise<readonly SavedOutput[]> {
-  const { files, folder, jobId, before, onSaved } = options;
+  const { files, folder, jobId, before, hasOther = false, onSaved } = options;
   if (before !== undefined) await removeParts(folder, markOf(jobId));
   let saved = before ?? [];
   for (const file of files.slice(saved.length)) {
     const output = await fetchFile(options, file, signal);
-    saved = [...saved, before === undefined ? output : await firstOfTwins(output, sanitizeName(file.name))];
+    const isNew = before === undefined || hasOther;
+    saved = [...saved, isNew ? output : await firstOfTwins(output, sanitizeName(file.name))];
     await onSaved(saved);
   }
   return saved;

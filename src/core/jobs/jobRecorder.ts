@@ -18,6 +18,7 @@ export interface JobEnd {
   readonly attempts?: readonly unknown[];
   readonly fault?: Fault;
   readonly cost?: { readonly micros: number; readonly basis: string; readonly kind: CostKind };
+  readonly outputs?: JobChange['outputs'];
 }
 
 /** Of the time that the job stays ours unasked: later than that after an intent, it is asked for again whose the job is. */
@@ -124,11 +125,12 @@ export class JobRecorder {
     }
   }
 
-  async end({ state, backend, attempts, fault, cost }: JobEnd): Promise<void> {
+  async end({ state, backend, attempts, fault, cost, outputs }: JobEnd): Promise<void> {
     await this.note({
       state,
       ...(backend === undefined ? {} : { backend }),
       ...(attempts === undefined ? {} : { attempts }),
+      ...(outputs === undefined ? {} : { outputs }),
       ...(fault === undefined ? {} : { fault: { kind: fault.kind, message: fault.message } }),
       ...(cost === undefined || cost.kind === 'unknown' ? {} : { cost: { micros: cost.micros, basis: cost.basis } }),
     });
@@ -149,6 +151,8 @@ export class JobRecorder {
 
   async #mine(change: JobChange): Promise<void> {
     if (await this.#store.update(this.#id, change, this.#clock.now())) return;
+    if (await this.#store.isBeaten(this.#id))
+      throw new Fault('cancelled', 'Its second run was done first', { by: 'secondRun' });
     throw new Fault('cancelled', 'Another window has taken the job over');
   }
 

@@ -198,7 +198,7 @@ export class JobRunner implements Disposable {
       task.isFinished = true;
       task.saved = record.outputs;
       const folder = detailsOf(record).outputFolder || this.#options.outputFolder();
-      const outputs = await this.#collect(task, recorder, resumed, folder, task.signal, record.outputs);
+      const outputs = await this.#collect(task, recorder, resumed, folder, task.signal, record);
       const { result, backend: at } = resumed;
       const ms = clock.now() - record.requestedAt;
       const attempts: readonly Attempt[] = [{ backend: at.id, label: at.label, outcome: 'done', ms }];
@@ -270,7 +270,7 @@ export class JobRunner implements Disposable {
     { result, backend }: { readonly result: BackendResult; readonly backend: Backend },
     folder: string,
     signal: AbortSignal,
-    before?: readonly SavedOutput[],
+    earlier?: JobRecord,
   ): Promise<readonly SavedOutput[]> {
     const { clock, log } = this.#options;
     task.update(backend, { phase: 'Fetching the result', fraction: 0.99 });
@@ -279,7 +279,9 @@ export class JobRunner implements Disposable {
       task.saved = outputs;
       await recorder.note({ outputs });
     };
-    const what = { jobId: task.request.id, files: result.files, ...(before === undefined ? {} : { before }) };
+    const hasOther = earlier?.queue?.hasOther ?? false;
+    const before = earlier === undefined ? {} : { before: earlier.outputs, hasOther };
+    const what = { jobId: task.request.id, files: result.files, ...before };
     return collectFiles({ ...what, folder, clock, log, onSaved }, signal);
   }
 
@@ -344,7 +346,7 @@ export class JobRunner implements Disposable {
     }
     await attempt('What follows a job failed', () => onDone(outcome()));
     await attempt('The job is not on record as done', () =>
-      recorder.end({ state: 'done', backend, attempts, cost: { micros, basis: costBasis, kind: basis } }),
+      recorder.end({ state: 'done', backend, attempts, outputs, cost: { micros, basis: costBasis, kind: basis } }),
     );
     log.info(`${request.label}: done on ${backend} in ${finishedAt - startedAt} ms, ${outputs.length} file(s)`);
     return outcome();
@@ -357,7 +359,7 @@ export class JobRunner implements Disposable {
     const attempts = [...before, ...(error instanceof JobFault ? error.attempts : [])];
     if (isShutdown(task.signal)) return fault;
     if (fault.kind === 'cancelled') {
-      if (task.signal.aborted) await removeFiles(task.saved);
+      if (task.signal.aborted || fault.facts.by === 'secondRun') await removeFiles(task.saved);
       await recorder.end({ state: 'cancelled', attempts, fault }).catch(() => undefined);
       return fault;
     }

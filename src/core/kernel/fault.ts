@@ -37,7 +37,7 @@ export interface FaultFacts {
   /** Raw reply text: for the log only, never shown. */
   readonly raw?: string;
   /** Of a 'cancelled': nobody wanted the work to end, only its owner here did. What runs elsewhere goes on. */
-  readonly by?: 'shutdown';
+  readonly by?: 'shutdown' | 'secondRun';
 }
 
 export class Fault extends Error {

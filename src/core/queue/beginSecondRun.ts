@@ -19,6 +19,8 @@ export interface BegunRun {
   readonly record: JobRecord | undefined;
   /** When the next may be late; ms since the epoch. */
   readonly nextAt: number | undefined;
+  /** A late job may be sent elsewhere: who is there must be known. */
+  readonly leavesMachine: boolean;
 }
 
 const againMs = 1_000;
@@ -27,13 +29,15 @@ const againMs = 1_000;
 export async function beginSecondRun(
   { secondRuns, store, runTimes, clock, log }: SecondRunPorts,
   scene: QueueScene,
+  workingSince: ReadonlyMap<string, number>,
   mostMicros: number,
 ): Promise<BegunRun> {
-  const { late, nextAt } = lateJobs(scene, (fingerprint, gpu) => runTimes.usualMost(fingerprint, gpu));
-  if (late.length === 0) return { record: undefined, nextAt };
+  const { late, nextAt } = lateJobs(scene, workingSince, (fingerprint, gpu) => runTimes.usualMost(fingerprint, gpu));
+  if (late.length === 0) return { record: undefined, nextAt, leavesMachine: false };
   // A place may become free, and the later it is the more is worth it.
   const againAt = clock.now() + againMs;
   const rows = await secondRuns.candidates(late.map(({ id }) => id));
+  const leavesMachine = !scene.policy.localOnly && rows.some(({ localOnly }) => !localOnly);
   const models = await store.models([...new Set(rows.map(({ fingerprint }) => fingerprint))]);
   for (const row of rows) {
     const job = late.find(({ id }) => id === row.id);
@@ -43,7 +47,11 @@ export async function beginSecondRun(
     const record = await secondRuns.begin(chosen, clock.now());
     if (record === undefined) continue;
     log.info(`${record.label}: ${chosen.why}`);
-    return { record, nextAt };
+    return { record, nextAt, leavesMachine };
   }
-  return { record: undefined, nextAt: rows.length === 0 ? nextAt : Math.min(nextAt ?? againAt, againAt) };
+  return {
+    record: undefined,
+    nextAt: rows.length === 0 ? nextAt : Math.min(nextAt ?? againAt, againAt),
+    leavesMachine,
+  };
 }

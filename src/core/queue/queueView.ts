@@ -35,8 +35,8 @@ export interface QueueJob {
   readonly here: boolean;
   /** It was sent, the connection was lost, and its server is asked for it again as soon as it answers. */
   readonly isLeft?: boolean;
-  /** It runs beside a late run of the same job; the first result of the two counts. */
-  readonly isSecond?: boolean;
+  /** It runs beside the late run of this job; the first result of the two counts. */
+  readonly secondOf?: string;
 }
 
 export interface QueueView {

@@ -16,6 +16,7 @@ import { placeJobs } from './placeJobs.ts';
 import type { Placement } from './placeJobs.ts';
 import type { QueuePolicy, QueueScene } from './queueScene.ts';
 import { Rests } from './rests.ts';
+import { workingSince } from './secondRun.ts';
 import type { RunTimes } from './runTimes.ts';
 
 export interface SchedulerOptions {
@@ -62,6 +63,7 @@ export class Scheduler implements Disposable {
   /** ms since the epoch: when a backend was last done with a job of ours. */
   readonly #freeSince = new Map<string, number>();
   readonly #atWork = new Set<string>();
+  #workingSince: ReadonlyMap<string, number> = new Map();
   #isOn = false;
   #isDirty = false;
   #isPaused = false;
@@ -124,7 +126,7 @@ export class Scheduler implements Disposable {
   }
 
   async #rounds(signal: AbortSignal): Promise<void> {
-    const { lease, clock, log, policy } = this.#options;
+    const { lease, clock, log } = this.#options;
     for (let failures = 0; ;) {
       throwIfAborted(signal);
       const isStirred = this.#isDirty;
@@ -132,9 +134,7 @@ export class Scheduler implements Disposable {
       try {
         const didLead = lease.leads;
         const lead = await lease.keep();
-        if (lead.queued === 0 && (lead.atWork === 0 || policy().secondRunMostMicros === undefined)) {
-          return await lease.letGo();
-        }
+        if (lead.queued === 0 && !(await this.#mayRunAgain())) return await lease.letGo();
         if (lead.is === 'others') {
           const ms = lead.untilMs - clock.now() + leastPauseMs;
           await this.#pause(Math.min(mostPauseMs, Math.max(leastPauseMs, ms)), signal);
@@ -196,16 +196,27 @@ export class Scheduler implements Disposable {
     // Others were quicker than the look: at once again.
     if (given < placement.given.length) return leastPauseMs;
     const lateAt = await this.#runLateOnesAgain(look);
+    // After that: it may have asked for more.
     const nexts = [look.nextAt, this.#rests.nextAt, this.#checks.nextAt, lateAt];
     const next = Math.min(...nexts.map((at) => at ?? Infinity));
     return Math.min(mostPauseMs, Math.max(leastPauseMs, next - clock.now()));
   }
 
+  async #mayRunAgain(): Promise<boolean> {
+    const { policy, secondRuns } = this.#options;
+    return policy().secondRunMostMicros !== undefined && (await secondRuns.areThere());
+  }
+
   /** Only where no job waits for the place. When there may be something to do again. */
   async #runLateOnesAgain(look: QueueLook): Promise<number | undefined> {
     const mostMicros = this.#options.policy().secondRunMostMicros;
-    if (mostMicros === undefined || look.queued > 0) return undefined;
-    const { record, nextAt } = await beginSecondRun(this.#options, this.#scene(look), mostMicros);
+    if (mostMicros === undefined) return undefined;
+    const scene = this.#scene(look);
+    this.#workingSince = workingSince(scene, this.#workingSince);
+    if (look.queued > 0) return undefined;
+    const begun = await beginSecondRun(this.#options, scene, this.#workingSince, mostMicros);
+    const { record, nextAt, leavesMachine } = begun;
+    if (leavesMachine) this.#checks.begin(true);
     if (record === undefined) return nextAt;
     throwIfAborted(this.#life.signal);
     void this.#run(record);

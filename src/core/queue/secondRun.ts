@@ -28,11 +28,12 @@ export interface LateJobs {
 const lateFactor = 1.2;
 
 /**
- * Pure. The jobs that are late now, each the one that its backend works on. `usualMost` of a workflow on a GPU, in seconds:
+ * Pure. The jobs that are late now, each the one that its backend works on, since `workingSince`. `usualMost` of a workflow on a GPU, in seconds:
  * what nine of ten runs stayed under; undefined = too few were measured, and nothing can be called late.
  */
 export function lateJobs(
   scene: QueueScene,
+  workingSince: ReadonlyMap<string, number>,
   usualMost: (fingerprint: string, gpu: string) => number | undefined,
 ): LateJobs {
   const late: LateJob[] = [];
@@ -41,10 +42,10 @@ export function lateJobs(
     const { backend } = status;
     // A service's own queue does not tell since when a job is at work.
     if (backend.billing === 'job') continue;
-    const job = firstOf(scene.atWork.filter((one) => one.backend === backend.id || one.backend === backend.alias?.()));
+    const job = atWorkOn(status, scene.atWork);
     const usualSeconds = job === undefined ? undefined : usualMost(job.fingerprint, gpuOf(status));
     if (job === undefined || usualSeconds === undefined) continue;
-    const since = Math.max(job.givenAt, scene.freeSince.get(backend.id) ?? 0);
+    const since = workingSince.get(job.id) ?? scene.nowMs;
     const dueAt = Math.round(since + usualSeconds * lateFactor * 1_000);
     if (dueAt > scene.nowMs) nextAt = Math.min(nextAt ?? Infinity, dueAt);
     else {
@@ -55,7 +56,21 @@ export function lateJobs(
   return { late, nextAt };
 }
 
-function firstOf(jobs: readonly AtWorkRow[]): AtWorkRow | undefined {
+/**
+ * Pure. Since when each backend works on the job that it works on, as far as was seen: a job's time behind another one is
+ * not its own. `before` is the last answer.
+ */
+export function workingSince(
+  scene: Pick<QueueScene, 'statuses' | 'atWork' | 'nowMs'>,
+  before: ReadonlyMap<string, number>,
+): ReadonlyMap<string, number> {
+  const first = scene.statuses.flatMap((status) => atWorkOn(status, scene.atWork) ?? []);
+  return new Map(first.map(({ id }) => [id, before.get(id) ?? scene.nowMs]));
+}
+
+/** The job that has been there for longest. */
+function atWorkOn({ backend }: QueueScene['statuses'][number], atWork: readonly AtWorkRow[]): AtWorkRow | undefined {
+  const jobs = atWork.filter((one) => one.backend === backend.id || one.backend === backend.alias?.());
   return jobs.reduce<AtWorkRow | undefined>(
     (first, job) => (first && first.givenAt <= job.givenAt ? first : job),
     undefined,
@@ -64,7 +79,8 @@ function firstOf(jobs: readonly AtWorkRow[]): AtWorkRow | undefined {
 
 /**
  * Pure. Where a late job gets its second run: on a backend that works, has nothing to do, may have the job, and asks no
- * more for it than `mostMicros`. No pod is started for it, and Gemini makes another picture. Undefined = nowhere.
+ * more for it than `mostMicros`. No pod is started for it, and a service that bills each job is not asked: such a job could
+ * not always be stopped before it is paid for. Undefined = nowhere.
  */
 export function chooseSecondRun(
   late: LateJob,
@@ -74,14 +90,15 @@ export function chooseSecondRun(
   scene: QueueScene,
 ): NewSecondRun | undefined {
   const workers = workersOf(scene);
-  const isBusy = (id: string): boolean => {
-    const alias = scene.statuses.find(({ backend }) => backend.id === id)?.backend.alias?.();
-    return scene.atWork.some(({ backend }) => backend === id || (alias !== undefined && backend === alias));
+  const isIdle = (id: string): boolean => {
+    const status = scene.statuses.find(({ backend }) => backend.id === id);
+    return status !== undefined && status.backend.billing !== 'job' && atWorkOn(status, scene.atWork) === undefined;
   };
+  const hasFailed = (id: string): boolean => row.excluded.some(({ backend }) => backend === id);
   const idle = workers.open.filter(({ id, freeSlots, gpu, usdPerHourMicros, microsPerJob }) => {
     const seconds = predict(scene.book, row.fingerprint, gpu).seconds;
     const micros = (seconds * usdPerHourMicros) / 3_600 + microsPerJob;
-    return id !== late.backend && freeSlots > 0 && !isBusy(id) && micros <= mostMicros;
+    return id !== late.backend && freeSlots > 0 && isIdle(id) && !hasFailed(id) && micros <= mostMicros;
   });
   const choice = choiceOf(row, models, { open: idle, reserve: [], out: new Map() }, scene);
   if (choice.among !== 'open') return undefined;

@@ -45,7 +45,7 @@ export function viewOf(rows: QueueRows, scene: ViewScene): QueueView {
       fault: faultOf(row.fault ?? null)?.message,
       here: here.has(row.id),
       ...(row.state === 'running' && row.owner === '' ? { isLeft: true } : {}),
-      ...(row.secondOf === undefined ? {} : { isSecond: true }),
+      ...(row.secondOf === undefined ? {} : { secondOf: row.secondOf }),
     };
   });
   const isLed = leader !== '' && leaseUntil > scene.nowMs;

@@ -174,7 +174,8 @@ export class ServerlessWorker {
     } catch (error) {
       const fault = toFault(error);
       // A job that is not on record, or that nobody wants, must not go on costing.
-      if (fault.kind === 'io' || (signal.aborted && !isShutdown(signal))) await this.#abandon(follow, job);
+      const isUnwanted = (signal.aborted && !isShutdown(signal)) || fault.facts.by === 'secondRun';
+      if (fault.kind === 'io' || isUnwanted) await this.#abandon(follow, job);
       throwIfAborted(signal);
       throw fault;
     }

@@ -52,6 +52,8 @@ export interface QueuedBefore {
   readonly accepted: boolean;
   /** It was put back once already since nobody knew of it. */
   readonly resent: boolean;
+  /** It has had a second run, or is one: another run makes the same files. */
+  readonly hasOther: boolean;
   readonly fingerprint: string;
   readonly excluded: readonly Exclusion[];
   /** ms since the epoch: given to its backend; undefined = never. */

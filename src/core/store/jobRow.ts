@@ -39,6 +39,8 @@ export const jobRow = z.object({
   given_at: z.nullable(z.int()),
   accepted: z.int(),
   resent: z.int(),
+  had_second: z.int(),
+  second_of: z.nullable(z.string()),
 });
 
 export function toRecord(row: z.infer<typeof jobRow>): JobRecord {
@@ -64,6 +66,7 @@ export function toRecord(row: z.infer<typeof jobRow>): JobRecord {
           queue: {
             accepted: row.accepted !== 0,
             resent: row.resent !== 0,
+            hasOther: row.had_second !== 0 || row.second_of !== null,
             fingerprint: row.fingerprint,
             excluded: exclusionsOf(row.excluded),
             givenAt: row.given_at ?? undefined,

@@ -4,7 +4,7 @@ import type { Database, Rows } from './database.ts';
 import { dropOldest, findGraph, putGraph } from './graphShelf.ts';
 import { GraphPacker } from './graphPack.ts';
 import { jobRow, jsonOrNull, selectJobs, toRecord } from './jobRow.ts';
-import { settleSecondRuns } from './secondRuns.ts';
+import { addBeatenResult, isBeaten, settleSecondRuns } from './secondRuns.ts';
 import type { JobRecord, JobState, NewJob, OutputRow, QueuedBefore, RemoteRun } from './jobRecord.ts';
 
 export type { JobRecord, JobState, NewJob, QueuedBefore, RemoteRun };
@@ -32,6 +32,8 @@ export interface JobStore {
   put(job: NewJob): Promise<void>;
   /** On the disk when it returns. False, with nothing changed, when the job is another window's by now. */
   update(id: string, change: JobChange, at: number): Promise<boolean>;
+  /** True when a job of this window was done by its second run meanwhile: what it has made here is nobody's. */
+  isBeaten(id: string): Promise<boolean>;
   /** This window is alive: to be called well within every lease. */
   renew(at: number): Promise<void>;
   /** This window ends: its running jobs can be claimed at once. */
@@ -123,9 +125,11 @@ export function createJobStore(database: Database, options: JobStoreOptions): Jo
           id,
           owner,
         );
-        if (changed === 1 && change.state !== undefined && change.state !== 'running') settleSecondRuns(rows, id, at);
-        return changed === 1;
+        if (changed === 0) return change.state === 'done' && addBeatenResult(rows, id, owner, change.outputs ?? []);
+        if (change.state !== undefined && change.state !== 'running') settleSecondRuns(rows, id, at);
+        return true;
       }),
+    isBeaten: (id) => database.read((rows) => isBeaten(rows, id, owner)),
     renew: (at) =>
       database.write((rows) => {
         rows.run(`UPDATE job SET lease_until = ? WHERE state = 'running' AND owner = ?`, at + leaseMs, owner);

@@ -7,6 +7,7 @@ import type { PackedGraph } from './graphPack.ts';
 import { dropOldest, dropUnusedGraphs, putGraph } from './graphShelf.ts';
 import { jobsMostEnded } from './jobStore.ts';
 import { canBe, countsOf, noteChange } from './queueRows.ts';
+import { cancelSecondRuns, settleSecondRuns } from './secondRuns.ts';
 
 export interface NewQueuedJob {
   readonly id: string;
@@ -146,8 +147,8 @@ export function createQueueStore(
             WHERE id = ? AND (state = 'queued' OR state = 'running' AND owner = '')`;
           if (rows.run(sql, at, id) === 0) {
             rows.run(`UPDATE job SET cancel_wanted = 1 WHERE id = ? AND state = 'running'`, id);
-          }
-          rows.run(`UPDATE job SET cancel_wanted = 1 WHERE second_of = ?`, id);
+          } else settleSecondRuns(rows, id, at);
+          cancelSecondRuns(rows, id);
         }
         noteChange(rows);
       }),

@@ -5,7 +5,7 @@ import { fromJson, jobRow, selectJobs, toRecord } from './jobRow.ts';
 import type { JobRecord } from './jobStore.ts';
 import { canBe, countsOf, isLeader, isPaused, noteChange } from './queueRows.ts';
 import { freshColumns } from './queueStore.ts';
-import { dropSecondRun } from './secondRuns.ts';
+import { dropSecondRun, holdForSecondRun } from './secondRuns.ts';
 import { toWaiting, waitingColumns, waitingRow } from './waitingRow.ts';
 import type { WaitingRow } from './waitingRow.ts';
 
@@ -172,8 +172,10 @@ export function createScheduleStore(database: Database, options: ScheduleStoreOp
           id,
           owner,
         );
-        if (changed === 1) noteChange(rows);
-        return changed === 1;
+        if (changed === 0) return false;
+        holdForSecondRun(rows, id, at);
+        noteChange(rows);
+        return true;
       }),
     refuse: (id, fault, at) =>
       database.write((rows) => {

@@ -45,9 +45,8 @@ export async function recover(services: RecoverServices, signal: AbortSignal): P
 async function tell(services: RecoverServices, jobs: readonly RecoveredJob[], signal: AbortSignal): Promise<void> {
   const { starter, log } = services;
   for (const job of jobs) log.info(`${job.request.label}: ${job.state}${'why' in job ? ` (${job.why})` : ''}`);
-  // A second run that came to nothing is no news: its job goes on, or has told of itself.
-  const isNews = ({ request, state }: RecoveredJob): boolean =>
-    !isBatchJob(request.id) && (state === 'done' || !isSecondRun(request.id));
+  // A second run is of a batch's job, too.
+  const isNews = ({ request }: RecoveredJob): boolean => !isBatchJob(request.id) && !isSecondRun(request.id);
   const said = recoveredText(jobs.filter(isNews));
   if (said === undefined) return;
   const open = vscode.l10n.t('Open');

@@ -68,7 +68,9 @@ export class BatchNews {
     const { jobs, counts } = view.value;
     const listed = jobs.filter(({ state }) => state === 'queued').length;
     for (const batch of this.#open()) {
-      const isAtWork = jobs.some(({ id, state }) => isOf(batch, id) && (state === 'queued' || state === 'running'));
+      const isAtWork = jobs.some(
+        ({ id, secondOf, state }) => isOf(batch, secondOf ?? id) && (state === 'queued' || state === 'running'),
+      );
       // Jobs may wait behind the ones that are listed.
       if (isAtWork || counts.queued > listed) continue;
       const tally = await jobReports.tally(batch.id);

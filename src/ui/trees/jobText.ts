@@ -46,7 +46,7 @@ export function jobSummary(job: QueueJob, nowMs: number): string {
         return dotted(leftText, placeOf(job));
       }
       return dotted(
-        job.isSecond === true && 'second run',
+        job.secondOf !== undefined && 'second run',
         progressOf(job),
         placeOf(job),
         job.finishAt !== undefined && job.finishAt > nowMs && `${ago(job.finishAt - nowMs)} left`,
