@@ -86,6 +86,9 @@ describe('rows of the Jobs view', () => {
     const jobs = all.jobs.filter(({ state }) => state !== 'running').map((one) => ({ ...one, ...fresh }));
     const [at, later] = [now, now + 1_000].map((nowMs) => jobRows(sceneOf(viewOf(jobs), { nowMs })));
     assert.deepEqual(at, later);
+    const minute = [60_000, 61_000].map((ms) => jobRows(sceneOf(viewOf(jobs), { nowMs: now + ms })));
+    assert.equal(inside(minute[0]!, 'Cancelled')[0]?.description, '1 min ago');
+    assert.equal(inside(minute[1]!, 'Cancelled')[0]?.description, '1 min ago');
     const old = jobRows(sceneOf(viewOf(jobs), { nowMs: now + 170_000 }));
     assert.equal(inside(old, 'Cancelled')[0]?.description, '3 min ago');
   });

@@ -77,7 +77,9 @@ function progressOf({ progress }: QueueJob): string {
 
 /** 'just now', '3 min ago': no finer, since a row whose text changes is drawn anew, under the pointer too. */
 export function sinceText(at: number, nowMs: number): string {
-  return nowMs - at < 60_000 ? 'just now' : `${ago(nowMs - at)} ago`;
+  const ms = nowMs - at;
+  if (ms < 60_000) return 'just now';
+  return ms < 90_000 ? '1 min ago' : `${ago(ms)} ago`;
 }
 
 /** 'in 40 s', 'in 3 min': in steps of ten seconds, for the same reason. */
