@@ -216,6 +216,7 @@ describe('the queue in a light theme', function () {
     await workbench.until('the new order', () => row(/a bridge.*#3/));
     await workbench.command('PodRelay: Pause Queue');
     await workbench.until('the pause', async () => (await workbench.statusTexts()).some((text) => /paused/.test(text)));
+    await workbench.until('its reason', () => row(/a bridge.*The queue is paused/));
     await workbench.screenshot('queue-light-1-paused');
     await workbench.rowAction('Jobs', 'a bridge', 'Cancel Job');
     await workbench.until('it to be cancelled', () => row(/^Cancelled/));

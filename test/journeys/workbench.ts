@@ -229,6 +229,9 @@ export class Workbench {
   /** Clicks an inline action of a row, by the action's title. */
   async rowAction(view: string, text: string | RegExp, action: string): Promise<void> {
     const row = this.treeRow(view, text);
+    // A person clicks what stands still, too.
+    const place = async (): Promise<string> => JSON.stringify(await row.boundingBox());
+    for (let before = ''; before !== (before = await place());) await this.page.waitForTimeout(250);
     await row.hover();
     await row.locator(`.action-label[aria-label^="${action}"]`).click();
   }
