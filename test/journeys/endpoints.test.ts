@@ -68,6 +68,9 @@ describe('endpoints in the Pods view', function () {
   it('make the picture when they are chosen', async () => {
     await workbench.command('PodRelay: Choose Backend…');
     await workbench.choose('Only RunPod endpoint comfy-serverless');
+    await workbench.until('the choice to hold', async () =>
+      (await workbench.treeRows('Backends')).some(({ text }) => /comfy-serverless.*only this/.test(text)),
+    );
     await workbench.page.locator('.tab', { hasText: 'text-to-image.json' }).first().click();
     await workbench.command('PodRelay: Run Workflow');
     const [record] = await workbench.until('the picture', () => stories().length === 1 && stories(), 90_000);

@@ -153,7 +153,7 @@ export class JobRecorder {
     if (await this.#store.update(this.#id, change, this.#clock.now())) return;
     if (await this.#store.isBeaten(this.#id))
       throw new Fault('cancelled', 'Its second run was done first', { by: 'secondRun' });
-    throw new Fault('cancelled', 'Another window has taken the job over');
+    throw new Fault('cancelled', 'Another window has taken the job over', { by: 'takeover' });
   }
 
   #warn(text: string): void {

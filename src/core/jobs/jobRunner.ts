@@ -357,7 +357,8 @@ export class JobRunner implements Disposable {
     const { clock } = this.#options;
     const fault = toFault(error);
     const attempts = [...before, ...(error instanceof JobFault ? error.attempts : [])];
-    if (isShutdown(task.signal)) return fault;
+    // Taken over, it is whose it is now to end it: perhaps this window's again, which has claimed it since.
+    if (isShutdown(task.signal) || fault.facts.by === 'takeover') return fault;
     if (fault.kind === 'cancelled') {
       if (task.signal.aborted || fault.facts.by === 'secondRun') await removeFiles(task.saved);
       await recorder.end({ state: 'cancelled', attempts, fault }).catch(() => undefined);

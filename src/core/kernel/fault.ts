@@ -37,7 +37,7 @@ export interface FaultFacts {
   /** Raw reply text: for the log only, never shown. */
   readonly raw?: string;
   /** Of a 'cancelled': nobody wanted the work to end, only its owner here did. What runs elsewhere goes on. */
-  readonly by?: 'shutdown' | 'secondRun';
+  readonly by?: 'shutdown' | 'secondRun' | 'takeover';
 }
 
 export class Fault extends Error {
