@@ -146,6 +146,8 @@ describe('the place of a second run', () => {
     assert.equal(choose({ localOnly: true }), undefined);
     const excluded = [{ backend: 'pod:a', why: 'out of memory', for: 'ever', times: 1 } as const];
     assert.equal(choose({ excluded })?.backend, 'pod:b');
+    const unpriced = { priceOf: () => ({ usdPerHourMicros: 0, microsPerJob: 0 }) };
+    assert.equal(choose({}, 50_000, unpriced), undefined, 'prices that are not known');
     const failed = [{ backend: 'pod:a', why: 'it hung', for: 'now', times: 1 } as const];
     assert.equal(choose({ excluded: failed })?.backend, 'pod:b');
     const statuses = [...scene.statuses.slice(0, 1), status('endpoint:e', 'cloud', 'RTX 4090', 'job')];

@@ -94,11 +94,15 @@ export function chooseSecondRun(
     const status = scene.statuses.find(({ backend }) => backend.id === id);
     return status !== undefined && status.backend.billing !== 'job' && atWorkOn(status, scene.atWork) === undefined;
   };
+  // A pod's price that is not known yet is no price of 0.
+  const isPriced = (id: string, usdPerHourMicros: number): boolean =>
+    usdPerHourMicros > 0 || scene.statuses.some(({ backend }) => backend.id === id && backend.billing === 'free');
   const hasFailed = (id: string): boolean => row.excluded.some(({ backend }) => backend === id);
   const idle = workers.open.filter(({ id, freeSlots, gpu, usdPerHourMicros, microsPerJob }) => {
     const seconds = predict(scene.book, row.fingerprint, gpu).seconds;
     const micros = (seconds * usdPerHourMicros) / 3_600 + microsPerJob;
-    return id !== late.backend && freeSlots > 0 && isIdle(id) && !hasFailed(id) && micros <= mostMicros;
+    if (id === late.backend || freeSlots === 0 || micros > mostMicros) return false;
+    return isIdle(id) && !hasFailed(id) && isPriced(id, usdPerHourMicros);
   });
   const choice = choiceOf(row, models, { open: idle, reserve: [], out: new Map() }, scene);
   if (choice.among !== 'open') return undefined;
