@@ -29,7 +29,7 @@ function removeStale(folder, metafiles) {
   const current = new Set(metafiles.flatMap(({ outputs }) => Object.keys(outputs)).map((file) => path.resolve(file)));
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     const file = path.resolve(entry.parentPath, entry.name);
-    if (entry.isFile() && /\.js(\.map)?$/.test(entry.name) && !current.has(file)) rmSync(file, { force: true });
+    if (entry.isFile() && /\.c?js(\.map)?$/.test(entry.name) && !current.has(file)) rmSync(file, { force: true });
   }
 }
 

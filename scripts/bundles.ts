@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { BuildOptions, Metafile, Plugin } from 'esbuild';
+import { asCommonJs } from './commonJs.ts';
 
 /** Bytes of JavaScript that VS Code reads to activate the extension. */
 export const activationBudgetBytes = 150_000;
@@ -54,13 +55,20 @@ const loadLaterTogether: Plugin = {
       later = [...new Set(found)].filter((file) => !apart.test(file)).sort();
     });
     build.onLoad({ filter: source }, (args) => {
+      let found = false;
       const contents = readFileSync(args.path, 'utf8').replaceAll(dynamicImport, (whole, to: string) => {
         const index = later.indexOf(path.resolve(path.dirname(args.path), to));
-        return index < 0 ? whole : `import('later').then((later) => later.module${String(index)})`;
+        if (index < 0) return whole;
+        found = true;
+        return `loadLater().then((later) => later.module${String(index)})`;
       });
-      return { contents, loader: 'ts' };
+      return { contents: found ? `import { loadLater } from 'load-later'; ${contents}` : contents, loader: 'ts' };
     });
-    build.onResolve({ filter: /^later$/ }, () => ({ path: 'later', namespace: 'later' }));
+    build.onResolve({ filter: /^(load-)?later$/ }, ({ path }) => ({ path, namespace: 'later' }));
+    // In one place: bundled, an import is rather long.
+    build.onLoad({ filter: /^load-later$/, namespace: 'later' }, () => ({
+      contents: `export const loadLater = () => import('later');`,
+    }));
     build.onLoad({ filter: /^later$/, namespace: 'later' }, () => ({
       contents: later
         .map((file, index) => `export * as module${String(index)} from ${JSON.stringify(file)};`)
@@ -123,7 +131,9 @@ export function extensionBundle(flavor: BundleFlavor) {
     entryPoints: ['src/extension.ts'],
     outbase: 'src',
     outdir: 'dist',
-    plugins: [keepUndiciToItself, embedAgent, loadLaterTogether],
+    outExtension: { '.js': '.cjs' },
+    banner: {},
+    plugins: [keepUndiciToItself, embedAgent, loadLaterTogether, asCommonJs],
   } satisfies BuildOptions;
 }
 
@@ -188,7 +198,7 @@ export interface ActivationLoad {
 }
 
 /** What VS Code reads to activate the extension: the entry and everything that it imports statically. */
-export function activationLoad({ outputs }: Metafile, entry = 'dist/extension.js'): ActivationLoad {
+export function activationLoad({ outputs }: Metafile, entry = 'dist/extension.cjs'): ActivationLoad {
   const files = new Set<string>();
   const visit = (file: string): void => {
     const output = outputs[file];

@@ -19,12 +19,12 @@ describe('the HTTP library of the extension', () => {
     dist = path.join(extension.extensionPath, 'dist');
     chunks = readdirSync(path.join(dist, 'chunks'))
       .map((name) => path.join(dist, 'chunks', name))
-      .filter((file) => file.endsWith('.js') && containsUndici(file));
+      .filter((file) => /\.c?js$/.test(file) && containsUndici(file));
   });
 
   it('is in chunks of its own, which the entry of the extension does not hold', () => {
     assert.ok(chunks.length > 0);
-    assert.equal(containsUndici(path.join(dist, 'extension.js')), false);
+    assert.equal(containsUndici(path.join(dist, 'extension.cjs')), false);
   });
 
   it("leaves the dispatcher of the process, which other extensions' fetch uses, as the host set it", async () => {

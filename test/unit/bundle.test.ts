@@ -43,7 +43,7 @@ describe('the bundle of the extension', () => {
     const { bytes, files, modules } = activationLoad({
       inputs: {},
       outputs: {
-        'dist/extension.js': { ...output, bytes: 100, imports: [to('dist/a.js', 'import-statement')] },
+        'dist/extension.cjs': { ...output, bytes: 100, imports: [to('dist/a.js', 'import-statement')] },
         'dist/a.js': {
           ...output,
           bytes: 20,
@@ -56,7 +56,7 @@ describe('the bundle of the extension', () => {
       { bytes, files, modules },
       {
         bytes: 120,
-        files: ['dist/extension.js', 'dist/a.js'],
+        files: ['dist/extension.cjs', 'dist/a.js'],
         modules: [['src/x.ts', 6]],
       },
     );

@@ -147,7 +147,7 @@ function writeSettings(folder: string, settings: Readonly<Record<string, unknown
 }
 
 /** By the server's own command line. Throws an Error with what it printed. */
-function installPackage(entry: string, file: string, dataFolder: string): void {
+export function installPackage(entry: string, file: string, dataFolder: string): void {
   const args = [entry, '--install-extension', file, '--server-data-dir', dataFolder, '--accept-server-license-terms'];
   const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   // It ends with 0 in either case.
