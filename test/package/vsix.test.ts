@@ -15,7 +15,7 @@ const mostBytes = 2_000_000;
 /** All that may be in the package. vsce lowers the names of two files. */
 const allowed = [
   /^(package(\.nls(\.[a-z-]+)?)?\.json|readme\.md|changelog\.md|SECURITY\.md|LICENSE\.txt|\.vsixmanifest)$/,
-  /^dist\/(extension|sim\/cli|chunks\/[\w-]+|webview\/\w+)\.js$/,
+  /^dist\/((extension|chunks\/[\w-]+)\.cjs|(sim\/cli|webview\/\w+)\.js)$/,
   /^media\/[\w/.-]+\.(svg|png|css|json|md|ttf)$/,
 ];
 
