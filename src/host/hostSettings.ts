@@ -7,6 +7,8 @@ import type { Log } from '../core/kernel/ports.ts';
 import type { NetworkSettings } from '../core/http/transport.ts';
 import { readSettings } from '../core/settings.ts';
 import type { Settings } from '../core/settings.ts';
+import { acrossFolders } from './acrossFolders.ts';
+import type { ReadSetting } from './acrossFolders.ts';
 import { withEnvironment } from './withEnvironment.ts';
 
 export interface HostSettings {
@@ -19,20 +21,19 @@ export interface HostSettings {
 export function createHostSettings(environment: NodeJS.ProcessEnv, log: Log, life: Lifetime): HostSettings {
   const changed = life.own(new Emitter<void>());
   const read = (): Settings => {
-    const all = vscode.workspace.getConfiguration();
-    const { settings, problems } = readSettings((key) => all.get(settingPrefix + key));
+    const [first, ...others] = vscode.workspace.workspaceFolders ?? [];
+    const { settings, problems } = readSettings(acrossFolders([readerOf(first), ...others.map(readerOf)]));
     for (const { key, why } of problems)
       log.warn(`The setting ${settingPrefix}${key} is not usable (${why}): using its default`);
     return withEnvironment(settings, environment);
   };
   let current: Settings | undefined;
-  life.own(
-    vscode.workspace.onDidChangeConfiguration((event) => {
-      if (!event.affectsConfiguration('podrelay')) return;
-      current = undefined;
-      changed.fire();
-    }),
-  );
+  const again = (): void => {
+    current = undefined;
+    changed.fire();
+  };
+  life.own(vscode.workspace.onDidChangeConfiguration((event) => event.affectsConfiguration('podrelay') && again()));
+  life.own(vscode.workspace.onDidChangeWorkspaceFolders(again));
   return {
     current: () => (current ??= read()),
     onDidChange: (listener) => changed.event(listener),
@@ -45,4 +46,9 @@ export function createHostSettings(environment: NodeJS.ProcessEnv, log: Log, lif
       };
     },
   };
+}
+
+function readerOf(folder: vscode.WorkspaceFolder | undefined): ReadSetting {
+  const all = vscode.workspace.getConfiguration(undefined, folder?.uri);
+  return (key) => all.get(settingPrefix + key);
 }

@@ -454,8 +454,10 @@ describe('Gemini as a backend', () => {
       set({ 'gemini.fallback': 'always' });
       for (const forced of ['none', 'gemini'] as const) {
         set({ 'routing.forced': forced });
-        const fault = await faultOf(run(samplerWorkflow(), { localOnly: true }));
-        assert.match(fault.message, /gemini: Marked 'local only'/);
+        const titled = samplerWorkflow();
+        Object.assign(titled['1']!, { _meta: { title: 'Checkpoint [local only]' } });
+        for (const marked of [run(samplerWorkflow(), { localOnly: true }), run(titled)])
+          assert.match((await faultOf(marked)).message, /gemini: Marked 'local only'/);
       }
       assert.equal(world.sim.gemini.requests.length, 0);
       assert.deepEqual(world.questions, []);

@@ -347,7 +347,8 @@ describe('the queue', function () {
       await sim.setLocalOpen(false);
       const podId = seedPod('podrelay-aaaa');
       const window = open({ podId, settings: { 'gemini.fallback': 'always' } });
-      const secret = request({ localOnly: true });
+      const secret = request();
+      Object.assign(secret.workflow['1']!, { _meta: { title: 'Checkpoint [local only]' } });
       const open_ = request();
       await window.core.queue.enqueue([secret, open_], window.signal);
       await untilState(window, open_.id, 'done');

@@ -4,6 +4,7 @@ import type { Attempt, BackendManager } from '../backends/backendManager.ts';
 import type { Backend, BackendResult, JobProgress, JobRequest } from '../backends/backend.ts';
 import type { JobBudgets } from '../cost/budgets.ts';
 import type { JobCost } from '../cost/ledger.ts';
+import { markedLocalOnly } from '../generate/markedLocalOnly.ts';
 import { Emitter } from '../kernel/event.ts';
 import type { Disposable, Event } from '../kernel/event.ts';
 import { Fault, isPassing, isShutdown, toFault } from '../kernel/fault.ts';
@@ -80,7 +81,8 @@ export class JobRunner implements Disposable {
    * @throws Fault; a fault of kind 'cancelled' when the signal was aborted: then its prompt, and no other, is cancelled
    * and its files are removed, unless it was the window that ended: what was sent goes on and is collected later
    */
-  async run(request: JobRequest, onProgress: (progress: JobProgress) => void, outer: AbortSignal): Promise<JobOutcome> {
+  async run(wanted: JobRequest, onProgress: (progress: JobProgress) => void, outer: AbortSignal): Promise<JobOutcome> {
+    const request = markedLocalOnly(wanted);
     const { backends, outputFolder } = this.#options;
     const folder = outputFolder();
     const recorder = this.#recorder(request.id);

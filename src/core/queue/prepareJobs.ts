@@ -1,4 +1,5 @@
 import type { JobRequest } from '../backends/backend.ts';
+import { markedLocalOnly } from '../generate/markedLocalOnly.ts';
 import { detailsFor } from '../jobs/jobRecorder.ts';
 import type { Clock } from '../kernel/ports.ts';
 import { GraphPacker } from '../store/graphPack.ts';
@@ -19,7 +20,8 @@ export async function prepareJobs(
   const jobs: NewQueuedJob[] = [];
   for (let from = 0; from < requests.length; from += atOnce) {
     if (from > 0) await clock.sleep(0, signal);
-    for (const request of requests.slice(from, from + atOnce)) {
+    for (const wanted of requests.slice(from, from + atOnce)) {
+      const request = markedLocalOnly(wanted);
       const { key: fingerprint, models } = fingerprintOf(request.workflow);
       const { id, label, localOnly, priority = 0 } = request;
       const details = { ...detailsFor(request, outputFolder) };
