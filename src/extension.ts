@@ -65,6 +65,7 @@ export function activate(context: vscode.ExtensionContext): void {
     async start(signal) {
       const { startDemo } = await import('./host/startDemo.ts');
       const onDidEnd = (): void => {
+        if (demo !== started) return;
         leaveDemo();
         void vscode.window.showErrorMessage('PodRelay: the demo has ended by itself. The log has the details.');
       };

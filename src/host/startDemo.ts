@@ -38,7 +38,7 @@ export interface DemoOptions {
   readonly extensionPath: string;
   readonly storageFolder: string;
   readonly log: Log;
-  /** The simulator ended by itself. */
+  /** The simulator ended by itself, after it had started. */
   readonly onDidEnd: () => void;
 }
 
@@ -83,21 +83,24 @@ export async function startDemo(options: DemoOptions, signal: AbortSignal): Prom
     waiting.clear();
   };
   child.on('error', (error) => fail(error.message));
+  let started = false;
   child.on('exit', (code) => {
     if (stopped) return;
     options.log.error(`The simulator ended (${code ?? 'by a signal'}): ${errorText}`);
     fail(`it ended with ${code ?? 'a signal'}`);
-    options.onDidEnd();
+    if (started) options.onDidEnd();
   });
   createInterface({ input: child.stdout }).on('line', (line) => {
-    const json: unknown = JSON.parse(line);
-    const hello = greeting.safeParse(json);
-    if (hello.success) return first.resolve(hello.data);
-    const reply = answer.parse(json);
-    const asked = waiting.get(reply.id);
-    waiting.delete(reply.id);
-    if (reply.error === undefined) asked?.resolve();
-    else asked?.reject(new Fault('bug', reply.error));
+    const said = readLine(line);
+    if (said === undefined) return options.log.warn(`The simulator printed: ${line}`);
+    if ('addresses' in said) {
+      started = true;
+      return first.resolve(said);
+    }
+    const asked = waiting.get(said.id);
+    waiting.delete(said.id);
+    if (said.error === undefined) asked?.resolve();
+    else asked?.reject(new Fault('bug', said.error));
   });
 
   const timer = setTimeout(() => fail('no answer within 15 s'), startTimeoutMs);
@@ -138,4 +141,15 @@ export async function startDemo(options: DemoOptions, signal: AbortSignal): Prom
     clearTimeout(timer);
     signal.removeEventListener('abort', cancel);
   }
+}
+
+/** Undefined for what is none of the protocol's lines, such as a warning of the Node that runs it. */
+function readLine(line: string): z.infer<typeof greeting> | z.infer<typeof answer> | undefined {
+  let json: unknown;
+  try {
+    json = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  return greeting.safeParse(json).data ?? answer.safeParse(json).data;
 }

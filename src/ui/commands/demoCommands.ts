@@ -46,8 +46,21 @@ export function demoCommands({ demo, lookAgain }: DemoCommandServices): readonly
     change((control) => control.setLocal(on), 'demoLocal', on, signal);
   const setCloud = (on: boolean) => (_: unknown, signal: AbortSignal) =>
     change((control) => control.setCloud(on), 'demoCloud', on, signal);
+  let starting: Promise<void> | undefined;
+  const tryDemo = async (): Promise<void> => {
+    if (demo.control === undefined) {
+      starting = startDemo(demo).finally(() => (starting = undefined));
+      await starting;
+    }
+    await showDemo();
+  };
   return [
-    { id: commands.startDemo, failure: vscode.l10n.t('The demo could not be started'), run: () => startDemo(demo) },
+    {
+      id: commands.startDemo,
+      failure: vscode.l10n.t('The demo could not be started'),
+      // A second click starts no second simulator.
+      run: () => starting ?? tryDemo(),
+    },
     {
       id: commands.stopDemo,
       failure: vscode.l10n.t('The demo could not be ended'),
@@ -60,12 +73,13 @@ export function demoCommands({ demo, lookAgain }: DemoCommandServices): readonly
   ];
 }
 
-async function startDemo(demo: DemoSwitch): Promise<void> {
-  if (demo.control === undefined) {
-    // Not the session's signal: the demo ends the session that this command belongs to.
-    const ownLife = new AbortController().signal;
-    await withProgress(vscode.l10n.t('PodRelay: starting the demo'), ownLife, (_report, signal) => demo.start(signal));
-  }
+function startDemo(demo: DemoSwitch): Promise<void> {
+  // Not the session's signal: the demo ends the session that this command belongs to.
+  const ownLife = new AbortController().signal;
+  return withProgress(vscode.l10n.t('PodRelay: starting the demo'), ownLife, (_report, signal) => demo.start(signal));
+}
+
+async function showDemo(): Promise<void> {
   await vscode.commands.executeCommand(`workbench.view.extension.${viewContainer}`);
   const run = vscode.l10n.t('Run Workflow');
   const chosen = await vscode.window.showInformationMessage(
