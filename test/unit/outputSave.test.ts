@@ -10,7 +10,8 @@ import { Fault } from '../../src/core/kernel/fault.ts';
 import { fileFault } from '../../src/core/outputs/fileFault.ts';
 import { extensionOf, mediaKind } from '../../src/core/outputs/mediaKind.ts';
 import { placeFile, placeWithoutLinks } from '../../src/core/outputs/placeFile.ts';
-import { saveOutput } from '../../src/core/outputs/saveOutput.ts';
+import { markOf, partEnding } from '../../src/core/outputs/partName.ts';
+import { removeParts, saveOutput } from '../../src/core/outputs/saveOutput.ts';
 import { readSidecar, sidecarPath, writeSidecar } from '../../src/core/outputs/sidecar.ts';
 import type { Sidecar } from '../../src/core/outputs/sidecar.ts';
 
@@ -32,6 +33,24 @@ function isFault(kind: Fault['kind'], text?: RegExp): (error: unknown) => boolea
     return true;
   };
 }
+
+const story: Sidecar = {
+  version: 1,
+  jobId: 'job-1',
+  output: { file: 'cat.png', bytes: 3, kind: 'image' },
+  workflow: { '1': { class_type: 'SaveImage', inputs: {} } },
+  inputs: { prompt: 'a cat' },
+  seed: '18446744073709551615',
+  backend: { id: 'pod:1', label: 'RTX 4090', tier: 'cloud' },
+  gpu: 'NVIDIA GeForce RTX 4090',
+  attempts: [
+    { backend: 'local', outcome: 'failed', reason: 'Connection refused', milliseconds: 3 },
+    { backend: 'pod:1', outcome: 'done', startedAt: '2026-01-02T03:04:05.000Z', milliseconds: 9000, micros: 850 },
+  ],
+  cost: { micros: null, basis: 'unknown' },
+  times: { requestedAt: '2026-01-02T03:04:04.000Z', startedAt: null, finishedAt: '2026-01-02T03:04:14.000Z' },
+  dropped: ['ControlNet'],
+};
 
 describe('saving an output', () => {
   let root: string;
@@ -210,20 +229,24 @@ describe('saving an output', () => {
 describe('a full or read-only disk', () => {
   const script = `
     import { saveOutput } from ${JSON.stringify(path.resolve('src/core/outputs/saveOutput.ts'))};
+    import { writeSidecar } from ${JSON.stringify(path.resolve('src/core/outputs/sidecar.ts'))};
     import { readdirSync } from 'node:fs';
-    const folder = process.argv[1];
+    const [, folder, story] = process.argv;
     async function* body() { for (let n = 0; n < 64; n += 1) yield Buffer.alloc(65536); }
-    try { await saveOutput({ folder, serverName: 'cat.png', body: body() }, new AbortController().signal); console.log('saved'); }
+    const save = () => saveOutput({ folder, serverName: 'cat.png', body: body() }, new AbortController().signal);
+    try { await (story ? writeSidecar(folder + '/cat.png', JSON.parse(story)) : save()); console.log('saved'); }
     catch (error) { console.log(JSON.stringify({ kind: error.kind, message: error.message, next: error.facts.nextStep, files: readdirSync(folder) })); }`;
 
   /** Runs a save in a small file system of its own: Linux user namespaces let anyone mount one. */
   async function saveOn(
     mountOptions: string,
+    sidecar?: Sidecar,
   ): Promise<{ kind: string; message: string; next: string; files: string[] }> {
     const mount = await mkdtemp(path.join(os.tmpdir(), 'podrelay-mount-'));
     try {
-      const command = `mount -t tmpfs -o ${mountOptions} tmpfs "$0" && exec "$1" --input-type=module -e "$2" "$0"`;
-      const args = ['-rm', 'sh', '-c', command, mount, process.execPath, script];
+      const command = `mount -t tmpfs -o ${mountOptions} tmpfs "$0" && exec "$1" --input-type=module -e "$2" "$0" "$3"`;
+      const told = sidecar === undefined ? '' : JSON.stringify(sidecar);
+      const args = ['-rm', 'sh', '-c', command, mount, process.execPath, script, told];
       const { stdout } = await promisify(execFile)('unshare', args);
       return JSON.parse(stdout);
     } finally {
@@ -245,6 +268,12 @@ describe('a full or read-only disk', () => {
     assert.equal(told.kind, 'io');
     assert.match(told.message, /no room.*ENOSPC/);
     assert.match(told.next, /Free some space/);
+    assert.deepEqual(told.files, []);
+  });
+
+  it('a disk that is full for the story of a picture: the same', async () => {
+    const told = await saveOn('size=16k', { ...story, dropped: ['x'.repeat(60_000)] });
+    assert.match(told.message, /no room.*ENOSPC/);
     assert.deepEqual(told.files, []);
   });
 
@@ -309,24 +338,6 @@ describe('the sidecar of an output', () => {
   });
   afterEach(() => rm(root, { recursive: true }));
 
-  const story: Sidecar = {
-    version: 1,
-    jobId: 'job-1',
-    output: { file: 'cat.png', bytes: 3, kind: 'image' },
-    workflow: { '1': { class_type: 'SaveImage', inputs: {} } },
-    inputs: { prompt: 'a cat' },
-    seed: '18446744073709551615',
-    backend: { id: 'pod:1', label: 'RTX 4090', tier: 'cloud' },
-    gpu: 'NVIDIA GeForce RTX 4090',
-    attempts: [
-      { backend: 'local', outcome: 'failed', reason: 'Connection refused', milliseconds: 3 },
-      { backend: 'pod:1', outcome: 'done', startedAt: '2026-01-02T03:04:05.000Z', milliseconds: 9000, micros: 850 },
-    ],
-    cost: { micros: null, basis: 'unknown' },
-    times: { requestedAt: '2026-01-02T03:04:04.000Z', startedAt: null, finishedAt: '2026-01-02T03:04:14.000Z' },
-    dropped: ['ControlNet'],
-  };
-
   it('is read back as it was written', async () => {
     const output = path.join(root, 'cat.png');
     assert.equal(await writeSidecar(output, story), path.join(root, 'cat.png.podrelay.json'));
@@ -339,6 +350,16 @@ describe('the sidecar of an output', () => {
     await writeSidecar(output, story);
     await assert.rejects(writeSidecar(output, { ...story, seed: 1 }), isFault('io', /exists already/));
     assert.equal((await readSidecar(output)).seed, story.seed);
+    assert.deepEqual(await readdir(root), ['cat.png.podrelay.json']);
+  });
+
+  it('writes over what an earlier try of its job has left', async () => {
+    const output = path.join(root, 'cat.png');
+    const left = `${sidecarPath(output)}${partEnding(markOf(story.jobId))}`;
+    await writeFile(left, '{"version":');
+    await writeSidecar(output, story);
+    assert.deepEqual(await readSidecar(output), story);
+    await removeParts(root, markOf(story.jobId));
     assert.deepEqual(await readdir(root), ['cat.png.podrelay.json']);
   });
 

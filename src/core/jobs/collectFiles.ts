@@ -7,6 +7,7 @@ import { throwIfAborted, toFault, treatments } from '../kernel/fault.ts';
 import type { Fault } from '../kernel/fault.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import { numberedName, sanitizeName, splitName } from '../outputs/outputName.ts';
+import { markOf } from '../outputs/partName.ts';
 import { removeParts, saveOutput } from '../outputs/saveOutput.ts';
 import type { SavedOutput } from '../outputs/saveOutput.ts';
 import { sidecarPath } from '../outputs/sidecar.ts';
@@ -44,11 +45,6 @@ export async function collectFiles(options: CollectOptions, signal: AbortSignal)
     await onSaved(saved);
   }
   return saved;
-}
-
-/** For the name of an unfinished file. */
-function markOf(jobId: string): string {
-  return createHash('sha256').update(jobId).digest('hex').slice(0, 12);
 }
 
 /**

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { JobRequest } from '../backends/backend.ts';
 import type { Attempt } from '../backends/backendManager.ts';
 import type { Workflow } from '../comfy/workflow.ts';
 import type { SavedOutput } from '../outputs/saveOutput.ts';
@@ -28,6 +29,7 @@ export function storyOf(outcome: JobOutcome, output: SavedOutput, context: Story
     jobId: request.id,
     output: { file: path.basename(output.path), bytes: output.bytes, kind: output.kind },
     workflow: workflow ?? null,
+    request: askedFor(request, path.dirname(output.path)),
     inputs: {},
     seed: seedOf(workflow ?? request.workflow),
     backend: { id: backend, label: backendLabel, tier },
@@ -36,12 +38,23 @@ export function storyOf(outcome: JobOutcome, output: SavedOutput, context: Story
     cost: { micros: outcome.basis === 'unknown' ? null : outcome.micros, basis: outcome.basis },
     times: {
       requestedAt: iso(outcome.startedAt),
-      startedAt: null,
+      startedAt: startOf(attempts.at(-1), context.finishedAt),
       finishedAt: iso(context.finishedAt),
     },
     dropped: [...outcome.dropped],
     ...(context.simulated ? { simulated: true } : {}),
   };
+}
+
+/** On the backend that made it; null when an earlier window had sent it there. */
+function startOf(last: Attempt | undefined, finishedAt: number): string | null {
+  return last?.outcome === 'done' ? iso(finishedAt - last.ms) : null;
+}
+
+function askedFor({ workflow, inputFolder }: JobRequest, folder: string): Sidecar['request'] {
+  if (inputFolder === undefined) return { workflow };
+  // A workspace that is moved or shared takes both along. Another drive has no relative path: it stays absolute.
+  return { workflow, inputFolder: path.relative(folder, inputFolder).split(path.sep).join('/') };
 }
 
 function toldAttempt({ backend, outcome, why, ms }: Attempt): Sidecar['attempts'][number] {

@@ -7,6 +7,7 @@ import { errorCode, fileFault } from './fileFault.ts';
 import { extensionOf, headBytes, mediaKind } from './mediaKind.ts';
 import type { MediaKind } from './mediaKind.ts';
 import { numberedName, sanitizeName, splitName } from './outputName.ts';
+import { partEnding } from './partName.ts';
 import { placeFile } from './placeFile.ts';
 import { sidecarPath } from './sidecar.ts';
 
@@ -63,10 +64,6 @@ export async function removeParts(folder: string, mark: string): Promise<void> {
   for (const name of names.filter((one) => one.endsWith(partEnding(mark)))) {
     await unlink(inside(path.resolve(folder), name)).catch(() => undefined);
   }
-}
-
-function partEnding(mark: string): string {
-  return `.${mark}.part`;
 }
 
 async function inFolder<T>(folder: string, work: () => Promise<T>): Promise<T> {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import * as z from 'zod/mini';
 import { Fault } from '../kernel/fault.ts';
 import { fileFault } from './fileFault.ts';
+import { markOf, partEnding } from './partName.ts';
 import { placeFile } from './placeFile.ts';
 
 const money = z.object({
@@ -18,6 +19,14 @@ const sidecarSchema = z.object({
   output: z.object({ file: z.string(), bytes: z.int(), kind: z.enum(['image', 'video', 'other']) }),
   /** The graph that ran, in API format; null when the backend ran none (Gemini). */
   workflow: z.unknown(),
+  /** What was asked for, before input files were sent and a checkpoint was filled in: what Repeat runs again. */
+  request: z.optional(
+    z.object({
+      workflow: z.unknown(),
+      /** Where its input files are, from the output's folder; '/' between the names. */
+      inputFolder: z.optional(z.string()),
+    }),
+  ),
   /** What the person set, by name. */
   inputs: z.record(z.string(), z.unknown()),
   /** Text when it is over 2^53: ComfyUI's seeds have 64 bits. */
@@ -56,13 +65,10 @@ export async function writeSidecar(outputPath: string, data: Sidecar): Promise<s
   const target = sidecarPath(outputPath);
   const checked = sidecarSchema.safeParse(data);
   if (!checked.success) throw new Fault('bug', `The sidecar is not valid: ${z.prettifyError(checked.error)}`);
-  const part = `${target}.part`;
+  // The job's own: what an earlier try of it has left is written over.
+  const part = target + partEnding(markOf(data.jobId));
   try {
-    await writeFile(part, `${JSON.stringify(checked.data, undefined, 2)}\n`, { flag: 'wx' });
-  } catch (error) {
-    throw fileFault(error, path.dirname(outputPath));
-  }
-  try {
+    await writeFile(part, `${JSON.stringify(checked.data, undefined, 2)}\n`);
     if (!(await placeFile(part, target))) throw new Fault('io', `${path.basename(target)} exists already`);
   } catch (error) {
     await unlink(part).catch(() => undefined);

@@ -82,7 +82,7 @@ function cardOf({ name, path, sidecar }: FoundOutput, { trusted, sourceOf }: Out
 
 function noRepeat(sidecar: Sidecar | undefined, trusted: boolean): string {
   if (!trusted) return 'Trust the workspace to run workflows';
-  const graph = sidecar?.workflow;
+  const graph = sidecar?.request?.workflow ?? sidecar?.workflow;
   return typeof graph === 'object' && graph !== null ? '' : 'No workflow is recorded for this file';
 }
 

@@ -1,9 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import path from 'node:path';
 import * as vscode from 'vscode';
 import { commands } from '../../contract.ts';
 import type { CommandId } from '../../contract.ts';
-import { parseWorkflow } from '../../core/comfy/workflow.ts';
 import type { JobRunner } from '../../core/jobs/jobRunner.ts';
 import { Fault, toFault } from '../../core/kernel/fault.ts';
 import type { Event } from '../../core/kernel/event.ts';
@@ -16,6 +14,7 @@ import { pageMessage } from './messages.ts';
 import type { CardAction, NextStep } from './messages.ts';
 import { outputsScene } from './outputCards.ts';
 import { outputsPage } from './outputsPage.ts';
+import { repeatOf } from './repeatOf.ts';
 import { onDesktop, revealFile } from './revealFile.ts';
 import { OutputScanner } from './scanOutputs.ts';
 import type { FoundOutput, OutputScan } from './scanOutputs.ts';
@@ -141,7 +140,15 @@ export function showOutputs(
     const on = new Lifetime();
     following = on;
     const newer = (): void => void refresh();
-    on.own(session.jobs.onDidChange(newer));
+    // Jobs change with every step of theirs; what they make is there once they have ended.
+    let running = idsOf(session.jobs);
+    on.own(
+      session.jobs.onDidChange(() => {
+        const before = running;
+        running = idsOf(session.jobs);
+        if (before.some((id) => !running.includes(id))) newer();
+      }),
+    );
     on.own(
       session.onDidChangeSetup(() => {
         if (session.outputFolder() !== folder) follow();
@@ -203,11 +210,16 @@ async function actOn(output: FoundOutput, action: CardAction, session: OutputsSe
       return;
     case 'repeat':
       if (session === undefined) return;
-      await session.starter.repeat(
-        { label: path.basename(output.path), workflow: parseWorkflow(JSON.stringify(output.sidecar?.workflow ?? {})) },
-        session.signal,
-      );
+      await session.starter.repeat(repeatOf(output, isInWorkspace), session.signal);
   }
+}
+
+function idsOf(jobs: JobRunner): readonly string[] {
+  return jobs.running().map(({ id }) => id);
+}
+
+function isInWorkspace(folder: string): boolean {
+  return vscode.workspace.getWorkspaceFolder(vscode.Uri.file(folder)) !== undefined;
 }
 
 function commandOf(step: Exclude<NextStep, 'refresh'>): CommandId | 'workbench.trust.manage' {
