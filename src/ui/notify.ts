@@ -15,6 +15,17 @@ export async function showFault(what: string, error: unknown): Promise<void> {
   if (chosen === openLog) await vscode.commands.executeCommand(commands.showLog);
 }
 
+/** A step after the deed. Its failure is told for itself: the deed is done, and must not be taken for failed. */
+export async function afterwards(what: string, step: () => PromiseLike<unknown>): Promise<boolean> {
+  try {
+    await step();
+    return true;
+  } catch (error) {
+    void showFault(what, error);
+    return false;
+  }
+}
+
 export function faultText(what: string, fault: Fault): string {
   const next = fault.facts.nextStep ?? defaultNextStep(fault);
   const message = fault.message.replace(/[.\s]+$/, '');

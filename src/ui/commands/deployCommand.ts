@@ -7,6 +7,7 @@ import type { ReadyPod } from '../../core/fleet/waitUntilReady.ts';
 import type { GpuCandidate } from '../../core/fleet/rankGpus.ts';
 import { throwIfAborted } from '../../core/kernel/fault.ts';
 import type { Settings } from '../../core/settings.ts';
+import { afterwards } from '../notify.ts';
 import { withProgress } from '../withProgress.ts';
 import { openInBrowser } from './backendCommands.ts';
 import { pickGpu } from './deployCommandPick.ts';
@@ -69,8 +70,9 @@ async function tellReady(services: DeployServices, deployed: Deployed & ReadyPod
   const { pods, podId, chooseForJobs } = services;
   const { pod, candidate } = deployed;
   // A person who has chosen a pod already keeps it, unless they say otherwise.
-  const isFirst = podId() === undefined;
-  if (isFirst) await chooseForJobs(pod.id);
+  const use = (): Promise<boolean> =>
+    afterwards(vscode.l10n.t('{0} runs, but it could not be chosen for jobs', pod.name), () => chooseForJobs(pod.id));
+  const isFirst = podId() === undefined && (await use());
   const text = vscode.l10n.t(
     'PodRelay: {0} runs on {1} for {2}, disks included. It stops itself after {3} min without work.',
     pod.name,
@@ -80,11 +82,12 @@ async function tellReady(services: DeployServices, deployed: Deployed & ReadyPod
   );
   const jobs = isFirst ? ` ${vscode.l10n.t('Jobs that the local ComfyUI cannot run go there.')}` : '';
   const open = vscode.l10n.t('Open ComfyUI');
-  const use = vscode.l10n.t('Use It for Jobs');
-  const act = async (): Promise<void> => {
-    const chosen = await vscode.window.showInformationMessage(text + jobs, open, ...(isFirst ? [] : [use]));
-    if (chosen === open) await openInBrowser(await pods.link(pod.id));
-    if (chosen === use) await chooseForJobs(pod.id);
-  };
-  return act();
+  const choose = vscode.l10n.t('Use It for Jobs');
+  const chosen = await vscode.window.showInformationMessage(text + jobs, open, ...(isFirst ? [] : [choose]));
+  if (chosen === choose) await use();
+  if (chosen === open) {
+    await afterwards(vscode.l10n.t('{0} runs, but ComfyUI could not be opened', pod.name), async () =>
+      openInBrowser(await pods.link(pod.id)),
+    );
+  }
 }

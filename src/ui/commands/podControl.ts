@@ -9,6 +9,7 @@ import { isOurs, mayDo } from '../../core/runpod/pod.ts';
 import type { Pod } from '../../core/runpod/pod.ts';
 import type { Settings } from '../../core/settings.ts';
 import { isRunningComfy } from '../trees/podText.ts';
+import { afterwards } from '../notify.ts';
 import { withProgress } from '../withProgress.ts';
 import type { ProgressReport } from '../withProgress.ts';
 import { openInBrowser } from './backendCommands.ts';
@@ -104,7 +105,10 @@ export async function terminatePod(services: PodControlServices, arg: unknown, s
   if (chosen !== terminate) return;
   throwIfAborted(signal);
   await inBackground(vscode.l10n.t('Terminating {0}', pod.name), () => pods.terminate(pod.id, signal));
-  if (pod.id === podId()) await chooseForJobs(undefined);
+  if (pod.id === podId()) {
+    const failure = vscode.l10n.t('{0} is terminated, but it is still chosen for jobs', pod.name);
+    if (!(await afterwards(failure, () => chooseForJobs(undefined)))) return;
+  }
   say(vscode.l10n.t('{0} is terminated', pod.name));
 }
 

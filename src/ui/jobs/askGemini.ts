@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { ConsentQuestion } from '../../core/gemini/consentQuestion.ts';
 import { abortFault, throwIfAborted } from '../../core/kernel/fault.ts';
+import { afterwards } from '../notify.ts';
 import { writeSetting } from '../writeSetting.ts';
 import { geminiQuestion } from './geminiQuestion.ts';
 
@@ -15,7 +16,10 @@ export async function askGemini(question: ConsentQuestion, signal: AbortSignal):
   const { message, detail } = geminiQuestion(question);
   const answer = vscode.window.showWarningMessage(message, { modal: true, detail }, use, always);
   const chosen = await untilEnded(answer, signal);
-  if (chosen === always) await writeSetting('gemini.fallback', 'always');
+  if (chosen === always) {
+    const failure = vscode.l10n.t("Gemini is used this time, but 'always' could not be kept");
+    await afterwards(failure, () => writeSetting('gemini.fallback', 'always'));
+  }
   return chosen === use || chosen === always;
 }
 

@@ -8,6 +8,7 @@ import { withFreshSeeds } from '../../core/generate/withFreshSeeds.ts';
 import type { JobOutcome, JobRunner } from '../../core/jobs/jobRunner.ts';
 import { Fault } from '../../core/kernel/fault.ts';
 import type { Settings } from '../../core/settings.ts';
+import { afterwards } from '../notify.ts';
 import { withProgress } from '../withProgress.ts';
 import { setContext } from '../setContext.ts';
 import { dotted } from '../trees/row.ts';
@@ -54,7 +55,7 @@ export class JobStarter {
     const outcome = await withProgress(`PodRelay: ${label}`, signal, (report, at) =>
       jobs.run(request, (progress) => report({ message: progressLine(progress), ...fractionOf(progress) }), at),
     );
-    await openFirst(outcome);
+    await afterwards(vscode.l10n.t('The output could not be opened'), () => openFirst(outcome));
     tell(outcome);
     return outcome;
   }
