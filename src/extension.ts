@@ -27,12 +27,16 @@ export function activate(context: vscode.ExtensionContext): void {
 
   const outputs = registerOutputsView(context.extensionUri, log, life);
 
-  let session = life.child();
+  let session: Lifetime | undefined;
   let demo: Demo | undefined;
   const open = (place: Place): void => {
-    session.dispose();
+    // Before the first session none of them is set.
+    if (session !== undefined) {
+      session.dispose();
+      for (const key of [contextKeys.demo, contextKeys.demoLocal, contextKeys.demoCloud]) setContext(key, !!demo);
+      setContext(contextKeys.hasLast, false);
+    }
     session = life.child();
-    for (const key of [contextKeys.demo, contextKeys.demoLocal, contextKeys.demoCloud]) setContext(key, !!demo);
     openSession(
       { context, log, recentLines: recent.lines, channel, settings, secrets, place, demo: demoSwitch, outputs },
       session,

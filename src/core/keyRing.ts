@@ -12,7 +12,8 @@ export class KeyRing {
   constructor(secrets: Secrets, life: Lifetime) {
     this.#secrets = secrets;
     this.#changed = life.own(new Emitter<SecretId>());
-    life.own(secrets.onDidChange((id) => void this.#look(id, true)));
+    // A key store that is locked now says so to whoever needs the key.
+    life.own(secrets.onDidChange((id) => void this.#look(id, true).catch(() => this.#changed.fire(id))));
   }
 
   readonly onDidChange: Event<SecretId> = (listener) => this.#changed.event(listener);

@@ -6,6 +6,7 @@ import { billedWorkers } from '../core/serverless/workerCost.ts';
 import type { BilledWorker } from '../core/serverless/workerCost.ts';
 import type { EndpointService } from '../core/serverless/endpointService.ts';
 import { shortGpuName } from './trees/gpuText.ts';
+import { podConsoleUrl } from './trees/podText.ts';
 import type { StatusSnapshot } from './statusText.ts';
 
 /** What the UI asks of the ledger. */
@@ -36,7 +37,9 @@ export function moneySnapshot({
     // Without a key we have started nothing: that is known.
     runningUsdPerHourMicros: !hasRunpodKey() ? 0 : pods.pods.known ? sum : undefined,
     runningPods: [
-      ...running.map(({ name, gpu, usdPerHourMicros }) => ({ name, gpu: shortGpuName(gpu), usdPerHourMicros })),
+      ...running.map(({ id, name, gpu, usdPerHourMicros }) => ({
+        ...{ name, link: podConsoleUrl(id), gpu: shortGpuName(gpu), usdPerHourMicros },
+      })),
       ...[...Map.groupBy(workers, ({ endpoint, gpuId, gpuCount }) => `${endpoint} ${gpuId} ${gpuCount}`).values()].map(
         groupText,
       ),

@@ -1,6 +1,7 @@
 import { Emitter } from '../core/kernel/event.ts';
 import { late } from '../core/kernel/late.ts';
 import type { Lifetime } from '../core/kernel/lifetime.ts';
+import { settingRules } from '../core/settings.ts';
 import { registerCommands } from './commands/runCommand.ts';
 import { tellFleet } from './fleet/tellFleet.ts';
 import { recoverOnStart } from './jobs/recoverOnStart.ts';
@@ -20,7 +21,11 @@ export function registerUi(services: UiServices, life: Lifetime): void {
   const { backends, demo, jobs, keys, log, settings } = services;
   const hasRunpodKey = (): boolean => keys.has('runpodApiKey');
   const isDemo = demo.control !== undefined;
-  const isSetUp = (): boolean => isDemo || hasRunpodKey() || keys.has('geminiApiKey');
+  const isSetUp = (): boolean =>
+    isDemo ||
+    hasRunpodKey() ||
+    keys.has('geminiApiKey') ||
+    settings()['local.url'] !== settingRules['local.url'].fallback;
   const layout = new PodLayout(services.memory, life);
   const forJobsChosen = life.own(new Emitter<void>());
   const chooseForJobs = async (podId: string | undefined): Promise<void> => {
@@ -71,7 +76,7 @@ export function registerUi(services: UiServices, life: Lifetime): void {
   );
   registerJobsView(services, life);
   services.outputs.attach({ ...services, starter, isDemo }, life);
-  registerStatusBar({ ...services, isDemo, hasRunpodKey }, life);
+  registerStatusBar({ ...services, isDemo, isSetUp, hasRunpodKey }, life);
   registerQueueProgress(services, life);
   tellBudgets(services.budgets, log, life);
   tellFleet(services, life);

@@ -9,6 +9,7 @@ import type { EndpointService } from '../core/serverless/endpointService.ts';
 import { moneySnapshot } from './moneySnapshot.ts';
 import type { Spending } from './moneySnapshot.ts';
 import { statusText } from './statusText.ts';
+import { backendsState } from './trees/backendRows.ts';
 
 export interface StatusBarServices {
   readonly backends: BackendManager;
@@ -18,6 +19,8 @@ export interface StatusBarServices {
   readonly budgets: Budgets;
   readonly hasRunpodKey: () => boolean;
   readonly isDemo: boolean;
+  /** The person has set something up: a key, an address of their own. */
+  readonly isSetUp: () => boolean;
   readonly onDidChangeSetup: Event<unknown>;
 }
 
@@ -28,8 +31,10 @@ export function registerStatusBar(services: StatusBarServices, life: Lifetime): 
   item.name = vscode.l10n.t('PodRelay: backend and running cost');
   item.command = commands.showMenu;
   const render = (): void => {
+    const statuses = backends.statuses();
     const shown = statusText({
-      statuses: backends.statuses(),
+      statuses,
+      setUp: backendsState({ statuses, setUp: services.isSetUp() }) === 'listed',
       selected: backends.selected(),
       demo: services.isDemo,
       trusted: vscode.workspace.isTrusted,

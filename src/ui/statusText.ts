@@ -13,11 +13,15 @@ export interface StatusSnapshot {
   readonly selected: string | undefined;
   readonly demo: boolean;
   readonly trusted: boolean;
+  /** Something to run jobs on was set up, or was found. */
+  readonly setUp: boolean;
   /** Micro-dollars per hour of all pods and workers that cost money now; undefined = not known. */
   readonly runningUsdPerHourMicros: number | undefined;
   /** Pods and workers that cost money, as last seen; undefined = not known. */
   readonly runningPods: readonly {
     readonly name: string;
+    /** Where RunPod shows it; undefined = nowhere. */
+    readonly link?: string | undefined;
     readonly gpu: string | undefined;
     readonly usdPerHourMicros: number | undefined;
   }[];
@@ -44,8 +48,13 @@ export function statusText(snapshot: StatusSnapshot): StatusText {
   const { selected, demo, runningUsdPerHourMicros: rate } = snapshot;
   const perHour = `${usd(rate)}/h`;
   const tier = snapshot.statuses.find(({ backend }) => backend.id === selected)?.backend.tier;
-  const name = tier ?? 'no backend';
-  const icon = tier === undefined ? 'error' : tierIcons[tier];
+  const [icon, name] = !snapshot.trusted
+    ? ['shield', 'Restricted Mode']
+    : !snapshot.setUp
+      ? ['circle-slash', 'not set up']
+      : tier === undefined
+        ? ['error', 'no backend']
+        : [tierIcons[tier], tier];
   const today = snapshot.spent !== undefined && snapshot.spent.day > 0 && `${usd(snapshot.spent.day)} today`;
   const gone = snapshot.budgets.find((use) => spentShare(use) >= 1);
   const words = dotted(demo && 'Demo', name, perHour, today, gone !== undefined && 'budget spent');
@@ -72,11 +81,14 @@ function backgroundOf({
   runningUsdPerHourMicros,
   runningPods,
   budgets,
+  trusted,
+  setUp,
 }: StatusSnapshot): StatusText['background'] {
+  const isOpen = trusted && setUp;
   const broken = statuses.some((status) => status.ready.ok && status.health.known && isOut(status));
   const hope = statuses.some((status) => status.ready.ok && !isOut(status));
   const spent = Math.max(0, ...budgets.map(spentShare));
-  if (selected === undefined || (broken && !hope) || spent >= 1) return 'error';
+  if ((isOpen && (selected === undefined || (broken && !hope))) || spent >= 1) return 'error';
   if (spent >= 0.8) return 'warning';
   if (runningUsdPerHourMicros === undefined && runningPods.length > 0) return 'warning';
   return undefined;
@@ -92,13 +104,13 @@ function tooltip(snapshot: StatusSnapshot, perHour: string): string {
   const lines = statuses.map((status) => {
     const state = stateOf(status);
     const why = !status.ready.ok ? status.ready.why : status.health.known ? status.health.value.why : '';
-    const next = status.backend.id === selected ? ' **(next job)**' : '';
+    const next = snapshot.trusted && status.backend.id === selected ? ' **(next job)**' : '';
     const label = plainMarkdown(status.backend.label);
     return `| $(${backendIcon(state).id}) | ${label}${next} | ${plainMarkdown(dotted(stateName(state), why))} |`;
   });
   const pods = runningPods.map(
-    ({ name, gpu, usdPerHourMicros }) =>
-      `| $(server) | ${plainMarkdown(name)} | ${plainMarkdown(gpu ?? '–')} · ${plainMarkdown(usd(usdPerHourMicros))}/h |`,
+    ({ name, link, gpu, usdPerHourMicros }) =>
+      `| $(server) | ${linked(name, snapshot.demo ? undefined : link)} | ${plainMarkdown(gpu ?? '–')} · ${plainMarkdown(usd(usdPerHourMicros))}/h |`,
   );
   return [
     snapshot.demo ? '**PodRelay demo:** simulated services, no account, no cost' : '**PodRelay**',
@@ -111,6 +123,10 @@ function tooltip(snapshot: StatusSnapshot, perHour: string): string {
     ...pods,
     ...spentRows(snapshot),
   ].join('\n');
+}
+
+function linked(name: string, link: string | undefined): string {
+  return link === undefined ? plainMarkdown(name) : `[${plainMarkdown(name)}](${link})`;
 }
 
 /** What was spent in each time against its budget, then the budgets of backends. */

@@ -21,6 +21,7 @@ const shown = (budgets: readonly BudgetUse[], change: Partial<StatusSnapshot> = 
     selected: 'local',
     demo: false,
     trusted: true,
+    setUp: true,
     runningUsdPerHourMicros: 0,
     runningPods: [],
     spent: { session: 100_000, day: 840_000, month: 2_000_000 },
@@ -50,6 +51,41 @@ describe('the status bar and budgets', () => {
     assert.match(tooltip, /\| Spent this month \| \\\$2\\\.00 \|/);
     assert.match(tooltip, /\| Gemini this month \| \\\$0\\\.10 of/);
     assert.match(shown([], { spent: undefined }).tooltip, /\| Spent today \| \\\$– \|/);
+  });
+});
+
+describe('the status bar when no job can go anywhere', () => {
+  it('says that nothing is set up, and alarms nobody', () => {
+    const { text, background, spoken } = shown([], { setUp: false });
+    assert.equal(text, '$(circle-slash) not set up · $0.00/h · $0.84 today');
+    assert.equal(background, undefined);
+    assert.match(spoken, /not set up/);
+    assert.equal(shown([use(1_000_000)], { setUp: false }).background, 'error');
+  });
+
+  it('names no backend in Restricted Mode', () => {
+    const { text, background, tooltip } = shown([], { trusted: false, selected: undefined });
+    assert.match(text, /^\$\(shield\) Restricted Mode · /);
+    assert.equal(background, undefined);
+    assert.match(tooltip, /nothing is run/);
+  });
+});
+
+describe('the running pods in the tooltip', () => {
+  const pod = {
+    name: 'my-pod',
+    link: 'https://console.runpod.io/pods?id=p1',
+    gpu: 'RTX 4090',
+    usdPerHourMicros: 340_000,
+  };
+
+  it("lead to RunPod's page of each, but not in the demo", () => {
+    assert.ok(
+      shown([], { runningPods: [pod] }).tooltip.includes(
+        '| [my\\-pod](https://console.runpod.io/pods?id=p1) | RTX 4090',
+      ),
+    );
+    assert.doesNotMatch(shown([], { runningPods: [pod], demo: true }).tooltip, /https/);
   });
 });
 

@@ -8,14 +8,14 @@ import type { QueueService } from '../../core/queue/queueView.ts';
 import { isOurs, mayDo } from '../../core/runpod/pod.ts';
 import type { Pod } from '../../core/runpod/pod.ts';
 import type { Settings } from '../../core/settings.ts';
-import { isRunningComfy } from '../trees/podText.ts';
+import { isRunningComfy, podConsoleUrl } from '../trees/podText.ts';
 import { afterwards } from '../notify.ts';
 import { withProgress } from '../withProgress.ts';
 import type { ProgressReport } from '../withProgress.ts';
 import { openInBrowser } from './backendCommands.ts';
 import { choosePod, requireRunpodKey, requireTrust } from './podChoice.ts';
 import { offerSwitchOff, switchOffFleet, tellSwitchedOff } from '../fleet/switchFleet.ts';
-import { offer, podConsoleUrl } from './podLinks.ts';
+import { offer } from './podLinks.ts';
 import type { PodLinkServices } from './podLinks.ts';
 import type { PodLookServices } from './podLook.ts';
 

@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import { comfyPort } from '../../core/fleet/proxyAddress.ts';
-import { isRunningComfy } from '../trees/podText.ts';
+import { isRunningComfy, podConsoleUrl } from '../trees/podText.ts';
 import { showFault } from '../notify.ts';
 import { openInBrowser } from './backendCommands.ts';
 import { choosePod } from './podChoice.ts';
@@ -9,9 +9,6 @@ import type { PodChoiceServices } from './podChoice.ts';
 export interface PodLinkServices extends PodChoiceServices {
   readonly isDemo: boolean;
 }
-
-/** RunPod's own page of a pod. */
-const consolePage = 'https://console.runpod.io/pods';
 
 export async function openPodComfy(
   services: PodLinkServices,
@@ -34,10 +31,6 @@ export async function openPodConsole(services: PodLinkServices, arg: unknown, si
   const title = vscode.l10n.t("Open which pod in RunPod's console?");
   const pod = await choosePod(services, arg, { title, fits: () => true }, signal);
   await openInBrowser(podConsoleUrl(pod.id));
-}
-
-export function podConsoleUrl(podId: string): string {
-  return `${consolePage}?id=${encodeURIComponent(podId)}`;
 }
 
 export async function copyPodAddress(services: PodLinkServices, arg: unknown, signal: AbortSignal): Promise<void> {

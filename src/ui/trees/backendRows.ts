@@ -37,7 +37,7 @@ const icons: Readonly<Record<BackendState, RowIcon>> = {
 };
 
 /** 'notSetUp' leaves the tree empty, so that its welcome text shows the ways in. */
-export function backendsState(scene: BackendScene): 'listed' | 'notSetUp' {
+export function backendsState(scene: Pick<BackendScene, 'statuses' | 'setUp'>): 'listed' | 'notSetUp' {
   const hope = scene.statuses.some(({ ready, health, checking }) => {
     if (!ready.ok) return false;
     return checking || !health.known || health.value.state !== 'unhealthy';

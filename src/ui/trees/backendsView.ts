@@ -7,7 +7,6 @@ import { Emitter } from '../../core/kernel/event.ts';
 import type { Event } from '../../core/kernel/event.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
 import type { Clock, Log } from '../../core/kernel/ports.ts';
-import { settingRules } from '../../core/settings.ts';
 import type { Settings } from '../../core/settings.ts';
 import { setContext } from '../setContext.ts';
 import { backendRows, backendsState } from './backendRows.ts';
@@ -64,9 +63,10 @@ export function backendScene(
     statuses: backends.statuses(),
     forced: unlessNone(now['routing.forced']),
     preferred: unlessNone(now['routing.preferred']),
-    selected: backends.selected(),
+    // In Restricted Mode there is no next job.
+    selected: vscode.workspace.isTrusted ? backends.selected() : undefined,
     switchedOff: new Set(tiers.filter((tier) => !now[`${tier}.enabled`])),
-    setUp: services.isSetUp() || now['local.url'] !== settingRules['local.url'].fallback,
+    setUp: services.isSetUp(),
     inventory,
     nowMs: clock.now(),
   };

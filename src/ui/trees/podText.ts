@@ -76,3 +76,7 @@ const comfyHttpPort = '8188/http';
 export function isRunningComfy(pod: Pod): boolean {
   return pod.status === 'RUNNING' && pod.ports.includes(comfyHttpPort);
 }
+
+export function podConsoleUrl(podId: string): string {
+  return `https://console.runpod.io/pods?id=${encodeURIComponent(podId)}`;
+}
