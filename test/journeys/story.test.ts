@@ -48,6 +48,11 @@ describe('the story', function () {
 
   it('begins with the demo: backends and pods fill in, and nothing costs anything', async () => {
     await workbench.openContainer('PodRelay');
+    await workbench.until('the ways in', async () => {
+      const [backends, pods] = [await workbench.welcome('Backends'), await workbench.welcome('Pods')];
+      return /No ComfyUI answers.*Try the Demo/.test(backends) && !/Restricted/.test(backends + pods);
+    });
+    assert.match((await workbench.statusTexts()).join(), /not set up · \$0\.00\/h/);
     await workbench.screenshot('story-01-welcome');
     await workbench.command('PodRelay: Try the Demo (No Account)');
     await workbench.until('the status bar', async () =>
