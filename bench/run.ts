@@ -5,7 +5,7 @@ import { bigDownload } from './bigDownload.ts';
 import { deadBackend } from './deadBackend.ts';
 import { dispatching } from './dispatching.ts';
 import { failover } from './failover.ts';
-import { fileSaved } from './fileSaved.ts';
+import { fileSaved, fileShown } from './fileSaved.ts';
 import { fleetCost } from './fleetCost.ts';
 import { makespan } from './makespan.ts';
 import { malformedReplies } from './malformedReplies.ts';
@@ -33,6 +33,7 @@ const benches = [
   deadBackend,
   failover,
   fileSaved,
+  fileShown,
   bigDownload,
   malformedReplies,
   reloadsAtRandom,
