@@ -85,7 +85,7 @@ function backgroundOf({
   setUp,
 }: StatusSnapshot): StatusText['background'] {
   const isOpen = trusted && setUp;
-  const broken = statuses.some((status) => status.ready.ok && status.health.known && isOut(status));
+  const broken = statuses.some((status) => status.ready.ok && isOut(status));
   const hope = statuses.some((status) => status.ready.ok && !isOut(status));
   const spent = Math.max(0, ...budgets.map(spentShare));
   if ((isOpen && (selected === undefined || (broken && !hope))) || spent >= 1) return 'error';

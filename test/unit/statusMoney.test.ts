@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
+import type { Health, Tier } from '../../src/core/backends/backend.ts';
+import type { BackendStatus } from '../../src/core/backends/backendManager.ts';
 import type { BudgetUse } from '../../src/core/cost/budget.ts';
+import { Fault } from '../../src/core/kernel/fault.ts';
 import { known, unknown } from '../../src/core/kernel/observed.ts';
 import type { Observed } from '../../src/core/kernel/observed.ts';
+import { closedBreaker } from '../../src/core/routing/breaker.ts';
+import { toPod } from '../../src/core/runpod/pod.ts';
+import type { Pod } from '../../src/core/runpod/pod.ts';
 import { toEndpoint } from '../../src/core/serverless/endpoint.ts';
 import type { GpuPrice } from '../../src/core/serverless/endpoint.ts';
 import type { Worker } from '../../src/core/serverless/endpointClient.ts';
@@ -86,6 +92,74 @@ describe('the running pods in the tooltip', () => {
       ),
     );
     assert.doesNotMatch(shown([], { runningPods: [pod], demo: true }).tooltip, /https/);
+  });
+});
+
+describe('the status bar and backends', () => {
+  const backend = (id: Tier, change: Partial<BackendStatus> = {}): BackendStatus => ({
+    backend: { id, tier: id, label: `The ${id}` } as BackendStatus['backend'],
+    ready: { ok: true },
+    health: unknown(0),
+    breaker: closedBreaker,
+    checking: false,
+    jobs: 0,
+    ...change,
+  });
+  const seen = (id: Tier, state: Health['state'], change: Partial<BackendStatus> = {}): BackendStatus =>
+    backend(id, { health: known({ state, why: state }, 0), ...change });
+  const colour = (...statuses: readonly BackendStatus[]) => shown([], { statuses }).background;
+
+  it('is red when all that were looked at fail and none is left to hope for', () => {
+    const off = backend('cloud', { ready: { ok: false, why: 'No pod is set' } });
+    const breaker = { is: 'open', why: 'refused', retryAtMs: 9, opened: 1 } as const;
+    assert.equal(colour(seen('local', 'unhealthy')), 'error');
+    assert.equal(colour(seen('local', 'unhealthy', { breaker }), off, seen('gemini', 'off')), 'error');
+    for (const hope of [
+      backend('cloud'),
+      seen('cloud', 'healthy'),
+      seen('cloud', 'degraded'),
+      seen('cloud', 'stopped'),
+    ])
+      assert.equal(colour(seen('local', 'unhealthy'), hope), undefined);
+  });
+
+  it('is not red before anything was looked at, and is when no backend can be chosen', () => {
+    const off = backend('cloud', { ready: { ok: false, why: 'No pod is set' } });
+    assert.equal(colour(backend('local'), off), undefined);
+    assert.equal(colour(off), undefined, 'what is not set up is not broken');
+    assert.equal(shown([], { selected: undefined }).background, 'error');
+  });
+
+  it('says in its tooltip that nothing is run in Restricted Mode', () => {
+    assert.match(shown([], { trusted: false }).tooltip, /^\$\(shield\) Restricted Mode: nothing is run\.$/m);
+    assert.doesNotMatch(shown([]).tooltip, /Restricted/);
+  });
+});
+
+describe('the status bar and pods', () => {
+  const pod = toPod({ id: 'p1', name: 'podrelay-x', status: 'RUNNING', cost: 0.24, disk: 30 });
+  const failed = unknown(0, new Fault('unavailable', 'RunPod answers 503'));
+  const money = (pods: Observed<readonly Pod[]>, lastSeen: readonly Pod[], hasKey = true) =>
+    moneySnapshot({
+      pods: { pods, lastSeen: { pods: lastSeen, at: 0 } },
+      endpoints: { prices: known([], 0), lastSeen: undefined },
+      ledger: undefined,
+      budgets: { uses: known([], 0) },
+      hasRunpodKey: () => hasKey,
+    });
+
+  it('never shows as a fact what was seen before a listing that failed', () => {
+    assert.match(shown([], money(known([pod], 0), [pod])).text, /\$0\.24\/h/);
+    const { text, spoken, background, tooltip } = shown([], money(failed, [pod]));
+    assert.match(text, /\$–\/h/);
+    assert.match(spoken, /running cost not known/);
+    assert.equal(background, 'warning', 'a pod may still cost money');
+    assert.match(tooltip, /podrelay\\-x/);
+    assert.match(shown([], money(failed, [])).text, /\$–\/h/, 'nor that nothing ran');
+  });
+
+  it('knows without a listing that somebody without a key pays nothing', () => {
+    assert.match(shown([], money(unknown(0), [], false)).text, /\$0\.00\/h/);
   });
 });
 
