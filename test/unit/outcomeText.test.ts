@@ -41,6 +41,17 @@ describe('what a finished job says', () => {
     assert.equal(said.notable, false);
   });
 
+  it('is told at length when it was paid for, and not when it was free', () => {
+    assert.equal(outcomeText(outcome()).notable, true);
+    assert.equal(outcomeText(outcome({ micros: 0 })).notable, false);
+  });
+
+  it('never calls a cost nothing that is not known, and tells it at length', () => {
+    const { text, notable } = outcomeText(outcome({ micros: 0, basis: 'unknown' }));
+    assert.match(text, /9\.0 s · cost not known\.$/);
+    assert.equal(notable, true);
+  });
+
   it('is what was tried before, by name', () => {
     const attempts: readonly Attempt[] = [
       { backend: 'local', label: 'local', outcome: 'refused', why: 'Connection refused', ms: 0 },
