@@ -110,6 +110,16 @@ describe('backend rows', () => {
     );
   });
 
+  it('says that a backend is left alone for a while, in words and by its shape', () => {
+    const breaker = { is: 'open', why: 'x', retryAtMs: nowMs + 15_000, opened: 1 } as const;
+    const resting = status('local', { health: known(refused, nowMs), breaker });
+    assert.equal(details(resting).get('State'), 'Does not work now; left alone for a while');
+    assert.match(rowOf(resting).spoken!, /left alone for a while/);
+    assert.equal(rowOf(resting).icon?.id, 'watch');
+    const works = { ...resting, health: known(healthy, nowMs) };
+    assert.equal(details(works).get('State'), 'Healthy', 'what was seen since counts');
+  });
+
   it('says when a shut door is tried again', () => {
     const open = (retryAtMs: number) =>
       details(

@@ -266,6 +266,26 @@ describe('the progress of the queue', () => {
     assert.equal(text([started('a'), started('new')]), '$(sync~spin) 0/4 · 25 %');
   });
 
+  it('shows in its tooltip the last picture on the way, and nothing that is no picture', () => {
+    const started = (id: string, mimeType?: string): RunningJob => ({
+      ...{ id, label: id, startedAt: now, backend: 'local', tier: 'local', backendLabel: 'Local ComfyUI' },
+      progress: {
+        phase: 'Sampling',
+        ...(mimeType === undefined ? {} : { preview: { mimeType, bytes: Buffer.from(id) } }),
+      },
+      cancel: () => undefined,
+    });
+    const pictures = (...running: readonly RunningJob[]): readonly string[] => {
+      const shown = progressText({ running, view: undefined, burst: undefined, nowMs: now });
+      return shown?.tooltip.split('\n').filter((line) => line.includes('![')) ?? [];
+    };
+    const picture = `![preview](data:image/jpeg;base64,${Buffer.from('b').toString('base64')})`;
+    assert.deepEqual(pictures(started('a', 'image/png'), started('b', 'image/jpeg'), started('c')), [picture]);
+    assert.deepEqual(pictures(started('a')), []);
+    for (const no of ['image/svg+xml', 'text/html', 'image/png)](command:evil'])
+      assert.deepEqual(pictures(started('a', no)), []);
+  });
+
   it('says when it is paused, or waits', () => {
     const view = viewOf([job('1'), job('2')]);
     const text = (paused: boolean): string | undefined =>
