@@ -41,6 +41,11 @@ describe('breaker', () => {
     assert.equal(retryAt(afterFault(closedBreaker, fault('rateLimited', 7_000), 0)), 7_000);
   });
 
+  it('does not wait for longer than a quarter of an hour, whatever a rate limit says', () => {
+    assert.equal(retryAt(afterFault(closedBreaker, fault('rateLimited', 899_000), 0)), 899_000);
+    assert.equal(retryAt(afterFault(closedBreaker, fault('rateLimited', 86_400_000), 5)), 900_005);
+  });
+
   it('stays open without credit or key until something changes', () => {
     for (const kind of ['noCredit', 'unauthorized'] as const) {
       assert.equal(retryAt(afterFault(closedBreaker, fault(kind), 0)), Infinity);

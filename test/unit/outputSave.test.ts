@@ -328,6 +328,11 @@ describe('giving a file its name', () => {
       assert.equal(await readFile(path.join(root, 'a'), 'utf8'), 'old');
       assert.equal(await readFile(path.join(root, 'a.part'), 'utf8'), 'new');
     });
+
+    it(`leaves nothing under the name when the file cannot have it ${how}`, async () => {
+      await assert.rejects(place(path.join(root, 'gone.part'), path.join(root, 'a')), { code: 'ENOENT' });
+      assert.deepEqual(await readdir(root), ['a.part']);
+    });
   }
 });
 

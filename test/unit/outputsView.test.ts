@@ -235,6 +235,17 @@ describe('outputs view: reading the folder', () => {
     assert.equal((await scan(10)).outputs[0]?.sidecar, undefined);
   });
 
+  it('shows a file whose record is larger than one can be, without reading that', async () => {
+    await make('a.png', 1);
+    const record = sidecarPath(path.join(folder, 'a.png'));
+    const text = JSON.stringify(sidecar());
+    await writeFile(record, text.padEnd(8_000_000));
+    assert.equal((await scan(10)).outputs[0]?.sidecar?.jobId, 'job-1');
+    await writeFile(record, text.padEnd(8_000_001));
+    const { outputs } = await scan(10);
+    assert.deepEqual([outputs[0]?.name, outputs[0]?.sidecar], ['a.png', undefined]);
+  });
+
   it('reads a record again when it changed, and not before', async () => {
     await make('a.png', 1);
     const scanner = new OutputScanner();
