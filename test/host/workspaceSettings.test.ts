@@ -11,15 +11,17 @@ import type { Simulator } from '../../src/sim/simulator.ts';
 const { executeCommand } = vscode.commands;
 const configuration = (): vscode.WorkspaceConfiguration => vscode.workspace.getConfiguration('podrelay');
 
-/** Addresses to which a key or a workflow goes, and caps on money. */
-const guarded = [
-  'local.url',
-  'runpod.apiUrl',
-  'runpod.proxyUrl',
-  'gemini.apiUrl',
-  'cloud.podId',
-  'cloud.maxUsdPerHour',
-] as const;
+/** Addresses to which a key or a workflow goes: a new one is guarded from the day it is there. */
+function addresses(): readonly string[] {
+  const extension = vscode.extensions.getExtension('podrelay.podrelay');
+  const { contributes } = extension?.packageJSON as { contributes: { configuration: { properties: object } } };
+  return Object.keys(contributes.configuration.properties)
+    .filter((key) => /url$/i.test(key))
+    .map((key) => key.replace('podrelay.', ''));
+}
+
+/** What a job may cost, and where it runs. */
+const caps = ['cloud.podId', 'cloud.maxUsdPerHour', 'serverless.endpointIds'] as const;
 
 describe('a workspace setting that tries to send a key elsewhere', function () {
   this.timeout(60_000);
@@ -76,7 +78,8 @@ describe('a workspace setting that tries to send a key elsewhere', function () {
   });
 
   it('is refused by the editor itself', async () => {
-    for (const key of guarded) {
+    assert.ok(addresses().includes('runpod.serverlessUrl'));
+    for (const key of [...addresses(), ...caps]) {
       await assert.rejects(
         async () => configuration().update(key, thiefUrl, vscode.ConfigurationTarget.Workspace),
         /podrelay/,
@@ -90,6 +93,7 @@ describe('a workspace setting that tries to send a key elsewhere', function () {
       'podrelay.local.url': thiefUrl,
       'podrelay.runpod.apiUrl': `${thiefUrl}/v2`,
       'podrelay.runpod.proxyUrl': `${thiefUrl}/{podId}-{port}`,
+      'podrelay.runpod.serverlessUrl': `${thiefUrl}/v2`,
       'podrelay.gemini.apiUrl': thiefUrl,
       'podrelay.cloud.maxUsdPerHour': 99,
       // Of those that a workspace may set: it shows when the file has been read.
@@ -100,6 +104,7 @@ describe('a workspace setting that tries to send a key elsewhere', function () {
     await until('the workspace settings', () => configuration().get('outputFolder') === 'read-by-now');
     assert.equal(configuration().get('runpod.apiUrl'), sim.addresses.runpodApiUrl);
     assert.equal(configuration().get('cloud.maxUsdPerHour'), 1);
+    for (const key of addresses()) assert.ok(!String(configuration().get(key)).includes(thiefUrl), key);
     const before = { runpod: sim.runpod.requests.length, local: sim.local.requests.length };
     await executeCommand('podrelay.backends.check');
     await executeCommand('podrelay.pods.refresh');
