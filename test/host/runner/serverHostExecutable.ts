@@ -29,10 +29,13 @@ async function runTestsInServer(): Promise<number> {
   }
   const folder = process.argv.slice(2).find((argument) => !argument.startsWith('-'));
   ownFolder = folder === undefined ? mkdtempSync(path.join(tmpdir(), 'podrelay-workspace-')) : undefined;
+  const settings = userSettings(flagValue('user-data-dir'));
   server = await startServerHost({
     entry: ensureServerHost(path.join(developmentPath, '.vscode-test')),
     env: { ...process.env, PODRELAY_TEST_MARK: reportMark },
-    settings: userSettings(flagValue('user-data-dir')),
+    settings,
+    // A window on a server takes addresses from here alone.
+    machineSettings: settings,
     workspaceTrust: !process.argv.includes('--disable-workspace-trust'),
   });
   browser = await chromium.launch({
