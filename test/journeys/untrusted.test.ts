@@ -50,6 +50,28 @@ describe('an untrusted workspace', function () {
       assert.equal(await offered(`PodRelay: ${title}`), false, title);
     }
     await page.keyboard.press('Escape');
+    await workbench.statusItem().first().click();
+    const menu = await workbench.quickItems();
+    assert.ok(menu.includes('Show Log'), menu.join(', '));
+    assert.deepEqual(
+      menu.filter((item) => /Generate|Start/.test(item)),
+      [],
+    );
+    await page.keyboard.press('Escape');
+    assert.equal(submitted(), 0);
+    assert.deepEqual(readdirSync(workbench.workspace), ['text-to-image.json']);
+  });
+
+  it('runs nothing when the walkthrough has offered it, and says why', async () => {
+    const { page } = workbench;
+    await workbench.command('PodRelay: Open Walkthrough');
+    await page.getByText('Generate your first picture').click();
+    await page.locator('.gettingStartedContainer .monaco-button', { hasText: 'Generate from Prompt…' }).click();
+    await workbench.answer('a lighthouse at dawn');
+    await workbench.choose('Small and quick');
+    await workbench.notification(/This workspace is not trusted.*Trust the workspace/);
+    await workbench.command('Notifications: Clear All Notifications');
+    await workbench.command('View: Close Editor');
     assert.equal(submitted(), 0);
     assert.deepEqual(readdirSync(workbench.workspace), ['text-to-image.json']);
   });

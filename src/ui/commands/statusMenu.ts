@@ -18,8 +18,10 @@ export function statusMenu({ jobs, activePods }: StatusMenuServices): Command {
     run: async () => {
       const running = jobs.running().length;
       const pods = activePods();
+      /** Restricted Mode refuses what runs or starts something. */
+      const ifTrusted = (label: string, id: CommandId) => (vscode.workspace.isTrusted ? [item(label, id)] : []);
       const items = [
-        item(vscode.l10n.t('$(wand) Generate from Prompt…'), commands.generateFromPrompt),
+        ...ifTrusted(vscode.l10n.t('$(wand) Generate from Prompt…'), commands.generateFromPrompt),
         ...(running > 0 ? [item(vscode.l10n.t('$(stop-circle) Cancel Job'), commands.cancelJob, String(running))] : []),
         item(vscode.l10n.t('$(list-selection) Choose Backend…'), commands.chooseBackend),
         item(vscode.l10n.t('$(law) Choose Strategy…'), commands.chooseStrategy),
@@ -27,7 +29,7 @@ export function statusMenu({ jobs, activePods }: StatusMenuServices): Command {
         ...(pods > 0
           ? [item(vscode.l10n.t('$(debug-stop) Stop All Pods'), commands.stopAllPods, `${pods} running`)]
           : []),
-        item(vscode.l10n.t('$(rocket) Start Pods Automatically…'), commands.setUpFleet),
+        ...ifTrusted(vscode.l10n.t('$(rocket) Start Pods Automatically…'), commands.setUpFleet),
         item(vscode.l10n.t('$(server) Show Backends and Pods'), commands.showViews),
         item(vscode.l10n.t('$(graph) Show Costs'), commands.showCosts),
         item(vscode.l10n.t('$(target) Set Budget…'), commands.setBudget),
