@@ -3,7 +3,7 @@ import { awaitVideo } from '../../src/core/gemini/awaitVideo.ts';
 import { fileIdOf } from '../../src/core/gemini/downloadFile.ts';
 import type { GeminiImageOrder, GeminiVideoOrder } from '../../src/core/gemini/geminiClient.ts';
 import { actualCost, geminiPrices } from '../../src/core/gemini/price.ts';
-import { Fault } from '../../src/core/kernel/fault.ts';
+import { Fault, isPassing } from '../../src/core/kernel/fault.ts';
 import type { FaultKind } from '../../src/core/kernel/fault.ts';
 import { geminiReplies } from '../../src/sim/gemini/geminiErrors.ts';
 import type { GeminiEffect, GeminiFaults, GeminiRoute } from '../../src/sim/gemini/geminiFaults.ts';
@@ -123,7 +123,7 @@ describe('Gemini client: video', () => {
 
   const endings: [GeminiFaults['video']['outcome'], FaultKind][] = [
     [{ is: 'refusal', text: 'I cannot make that.' }, 'blocked'],
-    [{ is: 'unparsed' }, 'protocol'],
+    [{ is: 'unparsed' }, 'jobFailed'],
     [{ is: 'status', status: 'failed' }, 'jobFailed'],
     [{ is: 'status', status: 'failed', code: 'safety' }, 'blocked'],
     [{ is: 'status', status: 'cancelled' }, 'cancelled'],
@@ -201,12 +201,46 @@ describe('Gemini client: video', () => {
     assert.equal(sent('video.create').length, 1);
   });
 
-  it('ends at once when Google no longer knows the job, or the key is dead', async () => {
+  const html = (status: number): GeminiEffect => geminiReplies.html(status);
+  const unreadable: [string, GeminiRoute, GeminiEffect][] = [
+    ['a web page with status 200', 'video.get', html(200)],
+    ['JSON cut short', 'video.get', { do: 'truncate' }],
+    ['401', 'video.get', geminiReplies.error(401, 'Request had invalid authentication credentials.')],
+    ['a 403 that is a web page', 'video.get', html(403)],
+    ['a 404 that is a web page', 'video.get', html(404)],
+    ['JSON cut short of its file', 'files.get', { do: 'truncate' }],
+    ['a web page with status 404 for its file', 'files.get', html(404)],
+  ];
+  for (const [name, on, effect] of unreadable) {
+    it(`lives through one bad answer to a poll: ${name}`, async () => {
+      const { id } = await world.client.createVideo(order, never);
+      script(on, effect, 1);
+      assert.equal((await wait(id)).source.in, 'file');
+    });
+
+    it(`says at the deadline that the clip may be there, not that it failed: ${name}`, async () => {
+      const { id } = await world.client.createVideo(order, never);
+      script(on, effect);
+      const fault = await faultOf(wait(id));
+      assert.equal(fault.facts.delivered, 'maybe');
+      assert.ok(isPassing(fault), fault.kind);
+      world.sim.faults.script = [];
+      assert.equal((await wait(id)).source.in, 'file');
+    });
+  }
+
+  it('ends at once when Google no longer knows the job', async () => {
     assert.equal((await faultOf(wait('v1_unknown'))).kind, 'jobFailed');
     assert.equal(sent('video.get').length, 1);
+  });
+
+  it('ends after several refusals of the key in a row, but not of the job', async () => {
     const { id } = await world.client.createVideo(order, never);
     world.sim.faults.revoked = 'everything';
-    assert.equal((await faultOf(wait(id))).kind, 'unauthorized');
+    const fault = await faultOf(wait(id));
+    assert.equal(fault.kind, 'unauthorized');
+    assert.equal(fault.facts.delivered, 'maybe');
+    assert.equal(sent('video.get').length, 3);
   });
 
   it('cancels as well as it can and never throws out of it', async () => {

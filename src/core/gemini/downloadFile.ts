@@ -30,7 +30,9 @@ export interface DownloadOptions {
 /** The id in a file's address or name: hyphens belong to it. */
 export function fileIdOf(uri: string): string {
   const id = /\bfiles\/([^/:?#]+)/.exec(uri)?.[1];
-  if (id === undefined) throw new Fault('protocol', 'The address of the file names no file', { raw: hideKeys(uri) });
+  if (id === undefined) {
+    throw new Fault('jobFailed', 'The address of the video names no file', { raw: hideKeys(uri), delivered: 'yes' });
+  }
   return decodeURIComponent(id);
 }
 

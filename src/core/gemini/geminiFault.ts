@@ -39,7 +39,10 @@ export function isSafetyToken(word: string): boolean {
 export function classifyGeminiError(reply: ErrorReply, purpose: GeminiPurpose, nowMs: number): Fault | undefined {
   const envelope = readEnvelope(reply.json);
   const { status } = reply;
-  if (envelope === undefined) return status >= 500 && isPaid(purpose) ? outcomeUnknown(reply, nowMs) : undefined;
+  if (envelope === undefined) {
+    if (isPaid(purpose)) return status >= 500 ? outcomeUnknown(reply, nowMs) : undefined;
+    return purpose === 'model' ? undefined : foreignRefusal(reply, nowMs);
+  }
   const { message, tokens } = envelope;
   const fault = (kind: FaultKind, text: string, more: FaultFacts = {}): Fault =>
     new Fault(kind, text, { status, raw: hideKeys(reply.text.slice(0, 4_000)), delivered: 'no', ...more });
@@ -73,6 +76,8 @@ export function classifyGeminiError(reply: ErrorReply, purpose: GeminiPurpose, n
 }
 
 const setKey = 'Set a Gemini API key';
+/** What is left to do when nobody can say whether a paid request was made. */
+export const lookAtUsage = 'Look at your usage in Google AI Studio before trying again';
 
 function isPaid(purpose: GeminiPurpose): boolean {
   return purpose === 'image' || purpose === 'createVideo';
@@ -88,9 +93,16 @@ function outcomeUnknown(reply: ErrorReply, nowMs: number): Fault {
       ...facts,
       raw: hideKeys(facts.raw ?? ''),
       delivered: 'maybe',
-      nextStep: 'Look at your usage in Google AI Studio before trying again',
+      nextStep: lookAtUsage,
     },
   );
+}
+
+/** A proxy on the way, or a front end: whoever refuses without Google's words cannot know of the job or its file. */
+function foreignRefusal(reply: ErrorReply, nowMs: number): Fault {
+  const fault = commonFault(reply, nowMs);
+  const { message, facts } = fault;
+  return fault.kind === 'rejected' ? new Fault('unavailable', message, { ...facts, delivered: 'maybe' }) : fault;
 }
 
 /**

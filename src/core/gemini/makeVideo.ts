@@ -58,9 +58,14 @@ export async function followVideo(options: VideoOptions, id: string, signal: Abo
     const { source } = await awaitVideo(client, id, { clock, ...timings, onUsage, onPoll }, signal);
     return videoFile(client, id, source, name, log);
   } catch (error) {
-    if (signal.aborted || (error instanceof Fault && error.kind === 'timeout')) await stop(options, id, signal);
+    if (signal.aborted || isTooLong(error)) await stop(options, id, signal);
     throw error;
   }
+}
+
+/** Google says that it is still at work; as against not being able to ask it. */
+function isTooLong(error: unknown): boolean {
+  return error instanceof Fault && error.kind === 'timeout' && error.facts.delivered === 'yes';
 }
 
 async function stop({ client, log }: VideoOptions, id: string, signal: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
 import type { BackendResult, Quote, RemoteFile, RunContext } from '../backends/backend.ts';
 import type { Workflow } from '../comfy/workflow.ts';
 import { formatUsd } from '../cost/price.ts';
-import { Fault, isShutdown, throwIfAborted, toFault } from '../kernel/fault.ts';
+import { Fault, isPassing, isShutdown, throwIfAborted, toFault } from '../kernel/fault.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import type { VideoTimings } from './awaitVideo.ts';
 import { bytesOnce } from './bytesOnce.ts';
@@ -88,11 +88,15 @@ export async function runOnGemini(
       cost.settle('yes');
     } catch (error) {
       const fault = toFault(error);
-      // A clip goes on when the window ends, and is counted by the one that fetches it.
-      const goesOn = isShutdown(signal) && request.kind === 'video';
-      const told = cost.settle(isSent && !goesOn && mayBeMade(fault, signal) ? 'maybe' : 'no');
+      // A clip goes on when the window ends or Google cannot be asked: who fetches it counts all of the job.
+      const isFindable = ids.length > i && isPassing(fault) && fault.facts.delivered === 'maybe';
+      if (signal.aborted ? isShutdown(signal) && request.kind === 'video' : isFindable) {
+        throwIfAborted(signal);
+        throw fault;
+      }
+      const told = cost.settle(isSent && mayBeMade(fault, signal) ? 'maybe' : 'no');
       if (signal.aborted || files.length === 0) {
-        if (!goesOn) await charge();
+        await charge();
         throwIfAborted(signal);
         throw withCharge(fault, told);
       }

@@ -63,7 +63,8 @@ export function readVideoState(interaction: WireInteraction): VideoState {
   if ((usage?.mediaTokens ?? 0) === 0 && words !== '') {
     return failed('blocked', `Gemini refused the video: ${words.slice(0, 500)}`);
   }
-  return failed('protocol', 'Gemini says that the video is done, but the answer has none that can be read');
+  // Not 'protocol': it would be no better when asked again, and made elsewhere it would be paid for twice.
+  return failed('jobFailed', 'Gemini says that the video is done, but the answer has none that can be read');
 }
 
 /** What was metered; undefined when the answer does not say. */

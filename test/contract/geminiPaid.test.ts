@@ -1,0 +1,109 @@
+// What Gemini was paid for, or may have been, is neither ordered again nor lost.
+import assert from 'node:assert/strict';
+import type { JobProgress } from '../../src/core/backends/backend.ts';
+import type { RecoveredJob } from '../../src/core/jobs/jobOutcome.ts';
+import { Fault } from '../../src/core/kernel/fault.ts';
+import type { Settings } from '../../src/core/settings.ts';
+import { createJobStore } from '../../src/core/store/jobStore.ts';
+import type { JobRecord } from '../../src/core/store/jobStore.ts';
+import { geminiReplies } from '../../src/sim/gemini/geminiErrors.ts';
+import type { GeminiEffect, GeminiRoute } from '../../src/sim/gemini/geminiFaults.ts';
+import { job, openWorld, samplerWorkflow } from './world.ts';
+import type { World } from './world.ts';
+
+const quiet = (): void => undefined;
+
+/** Of three seconds in 720p. */
+function videoWorkflow(clips = 1): ReturnType<typeof samplerWorkflow> {
+  const size = { width: 1280, height: 720, length: 73, batch_size: clips };
+  return {
+    ...samplerWorkflow(),
+    '4': { class_type: 'EmptyHunyuanLatentVideo', inputs: size },
+    '7': { class_type: 'CreateVideo', inputs: { images: ['6', 0], fps: 24 } },
+    '8': { class_type: 'SaveVideo', inputs: { video: ['7', 0], filename_prefix: 'video/clip' } },
+  };
+}
+
+describe('what Gemini is paid for', () => {
+  let world: World;
+  beforeEach(async () => {
+    world = await openWorld();
+    set({ 'gemini.fallback': 'always', 'routing.forced': 'gemini' });
+  });
+  afterEach(() => world.close());
+
+  const set = (change: Partial<Settings>): void => void (world.settings = { ...world.settings, ...change });
+  const sent = (route: GeminiRoute) => world.sim.gemini.requests.filter((request) => request.route === route);
+  const script = (...entries: [GeminiRoute, GeminiEffect][]): void =>
+    void (world.sim.gemini.faults.script = entries.map(([on, effect]) => ({ on, effect, times: 1 })));
+  const run = (graph = videoWorkflow(), onProgress: (at: JobProgress) => void = quiet) =>
+    world.core.jobs.run(job(graph, { media: graph['8'] === undefined ? 'image' : 'video' }), onProgress, world.signal);
+  const faultOf = async (work: Promise<unknown>): Promise<Fault> => {
+    const error = await work.then(
+      () => assert.fail('It succeeded'),
+      (reason: unknown) => reason,
+    );
+    assert.ok(error instanceof Fault, String(error));
+    return error;
+  };
+  const record = async (): Promise<JobRecord> => {
+    const [newest] = await createJobStore(world.core.database, { owner: 'test' }).recent(1);
+    return newest!;
+  };
+  const spent = async (): Promise<number> => {
+    await world.core.ledger.refresh();
+    const { spending } = world.core.ledger;
+    assert.ok(spending.known);
+    return spending.value.session.micros;
+  };
+  const held = async (): Promise<number> => {
+    await world.core.budgets.refresh();
+    assert.ok(world.core.budgets.uses.known);
+    return world.core.budgets.uses.value.reduce((sum, { heldMicros }) => sum + heldMicros, 0);
+  };
+
+  it('a clip is had in spite of bad answers to its polls', async () => {
+    script(
+      ['video.get', geminiReplies.html(200)],
+      ['video.get', { do: 'truncate' }],
+      ['video.get', geminiReplies.error(401, 'Request had invalid authentication credentials.')],
+      ['files.get', { do: 'truncate' }],
+    );
+    const { outputs, micros, basis } = await run();
+    assert.equal(outputs.length, 1);
+    assert.equal(sent('video.create').length, 1);
+    assert.deepEqual([micros, basis], [world.sim.gemini.bill().totalMicros, 'measured']);
+  });
+
+  it('a clip that cannot be asked for is put aside, fetched once it can be, and counted once', async () => {
+    set({ 'budget.sessionUsd': 5 });
+    const seen: RecoveredJob[] = [];
+    const parked = Promise.withResolvers<void>();
+    world.core.recovery.onDidPark(() => {
+      parked.resolve(world.core.recovery.watch((ended) => seen.push(ended), world.signal));
+    });
+    // The first of the two is ready; it goes nowhere without the second.
+    const fault = await faultOf(
+      run(videoWorkflow(2), ({ phase }) => {
+        if (/Generating \(.*2 of 2/.test(phase)) world.sim.gemini.faults.revoked = 'everything';
+      }),
+    );
+    assert.equal(fault.kind, 'unauthorized');
+    assert.match(fault.facts.nextStep ?? '', /PodRelay fetches it when it can/);
+    assert.equal((await record()).state, 'running');
+    assert.equal(sent('video.cancel').length, 0);
+    assert.equal(await spent(), 0);
+    assert.ok((await held()) > 300_000);
+    world.sim.gemini.faults.revoked = 'nothing';
+    world.core.backends.reset('gemini');
+    await world.core.backends.check('gemini', world.signal);
+    await parked.promise;
+    assert.deepEqual(
+      seen.map((ended) => [ended.state, ended.state === 'done' ? ended.outcome.outputs.length : ended.why]),
+      [['done', 2]],
+    );
+    assert.equal(sent('video.create').length, 2);
+    assert.equal(await spent(), world.sim.gemini.bill().totalMicros);
+    assert.equal(await held(), 0);
+  });
+});
