@@ -1,6 +1,7 @@
 // What Gemini was paid for, or may have been, is neither ordered again nor lost.
 import assert from 'node:assert/strict';
 import type { JobProgress } from '../../src/core/backends/backend.ts';
+import { AllBackendsFailed } from '../../src/core/backends/backendManager.ts';
 import type { RecoveredJob } from '../../src/core/jobs/jobOutcome.ts';
 import { Fault } from '../../src/core/kernel/fault.ts';
 import type { Settings } from '../../src/core/settings.ts';
@@ -106,4 +107,27 @@ describe('what Gemini is paid for', () => {
     assert.equal(await spent(), world.sim.gemini.bill().totalMicros);
     assert.equal(await held(), 0);
   });
+
+  const unclear: [string, GeminiEffect][] = [
+    ['a cut socket', { do: 'cut', at: 'beforeHeaders' }],
+    ['JSON cut short', { do: 'truncate' }],
+    ['a web page', { ...geminiReplies.html(200), effected: true } as GeminiEffect],
+  ];
+  for (const [name, effect] of unclear) {
+    for (const media of ['image', 'video'] as const) {
+      it(`an answer that is lost or cannot be read is paid for once: ${name} for a${media === 'image' ? 'n image' : ' video'}`, async () => {
+        world.podId = world.sim.runpod.seedPod({ name: 'p' }).id;
+        set({ 'routing.forced': 'none', 'routing.priority': ['gemini', 'cloud'], 'budget.sessionUsd': 5 });
+        script([media === 'image' ? 'image' : 'video.create', effect]);
+        const fault = await faultOf(run(media === 'image' ? samplerWorkflow() : videoWorkflow()));
+        assert.ok(fault instanceof AllBackendsFailed);
+        assert.equal(fault.kind, name === 'a cut socket' ? 'unreachable' : 'protocol');
+        assert.match(fault.message, /cloud: not asked, since it might be paid for twice/);
+        assert.match(fault.facts.nextStep ?? '', /look at your usage in Google AI Studio/i);
+        assert.equal((await record()).state, 'lost');
+        assert.ok((await spent()) >= world.sim.gemini.bill().totalMicros * 0.95);
+        assert.equal(await held(), 0);
+      });
+    }
+  }
 });

@@ -3,10 +3,11 @@ import { createHttpClient } from '../http/httpClient.ts';
 import type { Call } from '../http/httpClient.ts';
 import type { Transport } from '../http/transport.ts';
 import { Fault } from '../kernel/fault.ts';
+import type { FaultFacts } from '../kernel/fault.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import { downloadFile } from './downloadFile.ts';
 import type { Download } from './downloadFile.ts';
-import { classifyGeminiError } from './geminiFault.ts';
+import { classifyGeminiError, lookAtUsage } from './geminiFault.ts';
 import type { GeminiPurpose } from './geminiFault.ts';
 import { readImageReply, readImageUsage } from './imageReply.ts';
 import type { GeneratedImage } from './imageReply.ts';
@@ -14,6 +15,7 @@ import type { GeminiUsage, ImageSize, VideoResolution } from './price.ts';
 import { readVideoState } from './videoReply.ts';
 import type { VideoState } from './videoReply.ts';
 import { wireFile, wireImageReply, wireInteraction, wireModel } from './wire.ts';
+import type { WireImageReply, WireInteraction } from './wire.ts';
 
 export const geminiOrigin = 'https://generativelanguage.googleapis.com';
 
@@ -135,6 +137,22 @@ export function createGeminiClient(options: GeminiClientOptions): GeminiClient {
     return http.send(call, signal);
   }
 
+  /** Sends what is paid for and reads the answer. One that cannot be read may hold what was paid for. */
+  async function pay<T, R>(
+    purpose: GeminiPurpose,
+    call: Pick<Call<T>, 'path' | 'body' | 'reply' | 'timeoutMs'>,
+    read: (reply: T) => R,
+    signal: AbortSignal,
+  ): Promise<R> {
+    try {
+      return read(await send(purpose, { ...call, method: 'POST', repeatable: false }, signal));
+    } catch (error) {
+      if (!(error instanceof Fault) || error.kind !== 'protocol' || error.facts.delivered === 'no') throw error;
+      const facts: FaultFacts = { ...error.facts, delivered: 'maybe', nextStep: lookAtUsage };
+      throw new Fault('protocol', error.message, facts, { cause: error });
+    }
+  }
+
   const interaction = (id: string): string => `interactions/${encodeURIComponent(id)}`;
 
   return {
@@ -145,17 +163,21 @@ export function createGeminiClient(options: GeminiClientOptions): GeminiClient {
     },
     async generateImage(order, signal) {
       const path = `models/${encodeURIComponent(order.model)}:generateContent`;
-      const paid = { method: 'POST', repeatable: false, timeoutMs: timeouts.imageMs } as const;
-      const reply = await send('image', { ...paid, path, body: imageBody(order), reply: wireImageReply }, signal);
-      const usage = readImageUsage(reply);
-      if (usage !== undefined) options.onUsage?.(order.model, usage);
-      return readImageReply(reply);
+      const call = { path, body: imageBody(order), reply: wireImageReply, timeoutMs: timeouts.imageMs };
+      const read = (reply: WireImageReply): GeneratedImage => {
+        const usage = readImageUsage(reply);
+        if (usage !== undefined) options.onUsage?.(order.model, usage);
+        return readImageReply(reply);
+      };
+      return pay('image', call, read, signal);
     },
     async createVideo(order, signal) {
-      const paid = { method: 'POST', repeatable: false, timeoutMs: timeouts.createVideoMs } as const;
-      const body = videoBody(order);
-      const reply = await send('createVideo', { ...paid, path: 'interactions', body, reply: wireInteraction }, signal);
-      return { id: reply.id, state: readVideoState(reply) };
+      const call = { path: 'interactions', body: videoBody(order), timeoutMs: timeouts.createVideoMs };
+      const read = (reply: WireInteraction): { readonly id: string; readonly state: VideoState } => ({
+        id: reply.id,
+        state: readVideoState(reply),
+      });
+      return pay('createVideo', { ...call, reply: wireInteraction }, read, signal);
     },
     async video(id, signal) {
       const call = { method: 'GET', path: interaction(id), reply: wireInteraction, repeatable: true } as const;
