@@ -13,6 +13,7 @@ import { job, openWorld, samplerWorkflow } from './world.ts';
 import type { World } from './world.ts';
 
 const quiet = (): void => undefined;
+const empty: GeminiEffect = { do: 'reply', status: 200, text: '', contentType: 'video/mp4' };
 
 /** Of three seconds in 720p. */
 function videoWorkflow(clips = 1): ReturnType<typeof samplerWorkflow> {
@@ -62,6 +63,15 @@ describe('what Gemini is paid for', () => {
     assert.ok(world.core.budgets.uses.known);
     return world.core.budgets.uses.value.reduce((sum, { heldMicros }) => sum + heldMicros, 0);
   };
+  /** What becomes of jobs that are put aside: how each ended, with its number of files; and when all of them have. */
+  const recover = (): [() => unknown[], Promise<void>] => {
+    const seen: RecoveredJob[] = [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    world.core.recovery.onDidPark(() => resolve(world.core.recovery.watch((ended) => seen.push(ended), world.signal)));
+    const told = () =>
+      seen.map((ended) => [ended.state, ended.state === 'done' ? ended.outcome.outputs.length : ended.why]);
+    return [told, promise];
+  };
 
   it('a clip is had in spite of bad answers to its polls', async () => {
     script(
@@ -76,13 +86,38 @@ describe('what Gemini is paid for', () => {
     assert.deepEqual([micros, basis], [world.sim.gemini.bill().totalMicros, 'measured']);
   });
 
+  it('a clip stays with Google until it is here whole: an empty download deletes nothing', async () => {
+    script(['files.download', empty]);
+    const { outputs } = await run();
+    assert.ok(outputs[0]!.bytes > 0);
+    const routes = world.sim.gemini.requests.map(({ route }) => route);
+    assert.deepEqual(
+      routes.filter((route) => route === 'files.download' || route === 'video.delete'),
+      ['files.download', 'files.download', 'video.delete'],
+    );
+  });
+
+  it('no clip of a job is deleted before all of them are here: what is missing is fetched later', async () => {
+    const plain: GeminiEffect = { do: 'contentType', value: 'video/mp4' };
+    const [seen, recovered] = recover();
+    script(
+      ['files.download', plain],
+      ...Array.from({ length: 3 }, (): [GeminiRoute, GeminiEffect] => ['files.download', empty]),
+    );
+    await faultOf(run(videoWorkflow(2)));
+    assert.equal((await record()).outputs.length, 1);
+    assert.equal(sent('video.delete').length, 0);
+    await world.core.backends.check('gemini', world.signal);
+    await recovered;
+    assert.deepEqual(seen(), [['done', 2]]);
+    assert.equal(sent('video.delete').length, 2);
+    assert.equal(sent('video.create').length, 2);
+    assert.equal(await spent(), world.sim.gemini.bill().totalMicros);
+  });
+
   it('a clip that cannot be asked for is put aside, fetched once it can be, and counted once', async () => {
     set({ 'budget.sessionUsd': 5 });
-    const seen: RecoveredJob[] = [];
-    const parked = Promise.withResolvers<void>();
-    world.core.recovery.onDidPark(() => {
-      parked.resolve(world.core.recovery.watch((ended) => seen.push(ended), world.signal));
-    });
+    const [seen, recovered] = recover();
     // The first of the two is ready; it goes nowhere without the second.
     const fault = await faultOf(
       run(videoWorkflow(2), ({ phase }) => {
@@ -98,11 +133,8 @@ describe('what Gemini is paid for', () => {
     world.sim.gemini.faults.revoked = 'nothing';
     world.core.backends.reset('gemini');
     await world.core.backends.check('gemini', world.signal);
-    await parked.promise;
-    assert.deepEqual(
-      seen.map((ended) => [ended.state, ended.state === 'done' ? ended.outcome.outputs.length : ended.why]),
-      [['done', 2]],
-    );
+    await recovered;
+    assert.deepEqual(seen(), [['done', 2]]);
     assert.equal(sent('video.create').length, 2);
     assert.equal(await spent(), world.sim.gemini.bill().totalMicros);
     assert.equal(await held(), 0);

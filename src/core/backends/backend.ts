@@ -55,6 +55,8 @@ export interface JobProgress {
 export interface RemoteFile {
   readonly name: string;
   open(signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /** All files of the job are in place and it is done on record: the service need not keep it. Never throws. */
+  onSaved?(): Promise<void>;
 }
 
 export interface BackendResult {

@@ -77,23 +77,16 @@ function phaseOf(status: string): string {
   return status === 'saving' ? 'Preparing the file' : 'Generating';
 }
 
-/** Once the clip is here whole, Google need not keep it: it would for 55 days. */
+/** Once the clip is safe here, Google need not keep it: it would for 55 days. */
 function videoFile(client: GeminiClient, id: string, source: VideoSource, name: string, log: Log): RemoteFile {
   return {
     name,
-    async open(signal) {
-      const body =
-        source.in === 'reply'
-          ? bytesOnce(source.bytes)
-          : (await client.download(source.uri, largestFileBytes, signal)).body;
-      return followedBy(body, () => tidy((at) => client.deleteVideo(id, at), log));
-    },
+    open: async (signal) =>
+      source.in === 'reply'
+        ? bytesOnce(source.bytes)
+        : (await client.download(source.uri, largestFileBytes, signal)).body,
+    onSaved: () => tidy((at) => client.deleteVideo(id, at), log),
   };
-}
-
-async function* followedBy(body: AsyncIterable<Uint8Array>, then: () => Promise<unknown>): AsyncIterable<Uint8Array> {
-  yield* body;
-  await then();
 }
 
 /** Work that outlives a cancellation, but not by long, and whose failure is no failure of the job. */

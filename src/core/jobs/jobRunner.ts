@@ -347,9 +347,11 @@ export class JobRunner implements Disposable {
       );
     }
     await attempt('What follows a job failed', () => onDone(outcome()));
-    await attempt('The job is not on record as done', () =>
-      recorder.end({ state: 'done', backend, attempts, outputs, cost: { micros, basis: costBasis, kind: basis } }),
-    );
+    const cost = { micros, basis: costBasis, kind: basis };
+    await attempt('The job is not on record as done', async () => {
+      await recorder.end({ state: 'done', backend, attempts, outputs, cost });
+      await Promise.all(result.files.map(async (file) => file.onSaved?.()));
+    });
     log.info(`${request.label}: done on ${backend} in ${finishedAt - startedAt} ms, ${outputs.length} file(s)`);
     return outcome();
   }
