@@ -7,6 +7,8 @@ import { Fault } from '../../src/core/kernel/fault.ts';
 import type { Settings } from '../../src/core/settings.ts';
 import { createJobStore } from '../../src/core/store/jobStore.ts';
 import type { JobRecord } from '../../src/core/store/jobStore.ts';
+import { newFrame } from '../../src/sim/comfy/media/frame.ts';
+import { encodePng } from '../../src/sim/comfy/media/png.ts';
 import { geminiReplies } from '../../src/sim/gemini/geminiErrors.ts';
 import type { GeminiEffect, GeminiRoute } from '../../src/sim/gemini/geminiFaults.ts';
 import { job, openWorld, samplerWorkflow } from './world.ts';
@@ -138,6 +140,23 @@ describe('what Gemini is paid for', () => {
     assert.equal(sent('video.create').length, 2);
     assert.equal(await spent(), world.sim.gemini.bill().totalMicros);
     assert.equal(await held(), 0);
+  });
+
+  it('a clip or picture whose tokens are not told counts as estimated, not as $0.00', async () => {
+    const clip = { type: 'video', mime_type: 'video/mp4', data: Buffer.from('....ftypisom').toString('base64') };
+    const steps = [{ type: 'model_output', content: [clip] }];
+    const done = { id: 'v1_x', status: 'completed', steps, usage: { total_tokens: 34_772 } };
+    script(['video.get', { do: 'reply', status: 200, body: done }]);
+    const made = await run();
+    assert.equal(made.basis, 'estimated');
+    assert.ok(made.micros > 290_000 && made.micros < 320_000, String(made.micros));
+    const data = encodePng(newFrame(8, 8, 0)).toString('base64');
+    const candidates = [{ content: { parts: [{ inlineData: { mimeType: 'image/png', data } }] } }];
+    const picture = { candidates, usageMetadata: { totalTokenCount: 2_037 } };
+    script(['image', { do: 'reply', status: 200, body: picture }]);
+    const { micros, basis } = await run(samplerWorkflow());
+    assert.equal(basis, 'estimated');
+    assert.ok(micros > 30_000 && micros < 60_000, String(micros));
   });
 
   const unclear: [string, GeminiEffect][] = [

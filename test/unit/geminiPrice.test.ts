@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { forbidding, nothing, usesOf } from '../../src/core/cost/budget.ts';
 import { meteredCost, quoteRequest } from '../../src/core/gemini/geminiQuote.ts';
+import { readImageUsage } from '../../src/core/gemini/imageReply.ts';
 import type { GeminiUsage } from '../../src/core/gemini/price.ts';
 import { actualCost, estimateImage, estimateVideo, geminiPrices } from '../../src/core/gemini/price.ts';
+import { readVideoUsage } from '../../src/core/gemini/videoReply.ts';
+import type { WireInteraction } from '../../src/core/gemini/wire.ts';
 
 const image = { model: 'gemini-nano-banana-2.1', imageSize: '1K', inputImages: 0, promptLength: 68 } as const;
 const video = { model: 'gemini-omni-1.1-flash', resolution: '720p', seconds: 3, inputImages: 0 } as const;
@@ -30,6 +33,27 @@ describe("Gemini's prices", () => {
   it('prices what was metered', () => {
     const usage = { inputTokens: 20, textTokens: 0, mediaTokens: 17_376 };
     assert.equal(actualCost(video.model, usage, geminiPrices)?.micros, 304_110);
+  });
+
+  it('reads no usage out of an answer that does not tell the tokens of its clip or picture', () => {
+    const clip = { id: 'v1', status: 'completed' };
+    assert.equal(readVideoUsage(clip), undefined);
+    assert.equal(readVideoUsage({ ...clip, usage: { total_tokens: 34_772 } }), undefined);
+    assert.equal(readImageUsage({ usageMetadata: { totalTokenCount: 2_037 } }), undefined);
+    const unnamed = { total_input_tokens: 12, output_tokens_by_modality: [{ modality: 'video' }] };
+    assert.equal(readVideoUsage({ ...clip, usage: unnamed }), undefined);
+  });
+
+  it('takes for the clip or picture what is not named as something else', () => {
+    const usage = (told: WireInteraction['usage']) =>
+      readVideoUsage({ id: 'v1', status: 'completed', usage: told })?.mediaTokens;
+    assert.equal(usage({ total_output_tokens: 17_376 }), 17_376, 'no list');
+    assert.equal(usage({ total_output_tokens: 17_376, output_tokens_by_modality: [] }), 17_376, 'an empty list');
+    const words = [{ modality: 'text', tokens: 76 }];
+    assert.equal(usage({ total_output_tokens: 17_376, output_tokens_by_modality: words }), 17_300, 'words alone named');
+    assert.equal(usage({ total_input_tokens: 4, total_tokens: 17_380 }), 17_376, 'what is left of a total');
+    const refused = readImageUsage({ usageMetadata: { promptTokenCount: 9, totalTokenCount: 9 } });
+    assert.deepEqual(refused, { inputTokens: 9, textTokens: 0, mediaTokens: 0 }, 'nothing was put out');
   });
 
   it('knows no price for a model that is not listed, nor for usage that was not told', () => {

@@ -1,5 +1,6 @@
 import { Fault } from '../kernel/fault.ts';
 import { isSafetyToken } from './geminiFault.ts';
+import { meteredUsage } from './meteredUsage.ts';
 import { sniffImage } from './sniffImage.ts';
 import type { GeminiUsage } from './price.ts';
 import type { WireImageReply } from './wire.ts';
@@ -56,20 +57,12 @@ function noPicture(reason: string, message: string | undefined, text: string, ra
 }
 
 /** What was metered; undefined when the answer does not say. */
-export function readImageUsage(reply: WireImageReply): GeminiUsage | undefined {
-  const usage = reply.usageMetadata;
-  if (usage === undefined) return undefined;
-  const output = usage.candidatesTokenCount ?? 0;
-  const details = usage.candidatesTokensDetails;
-  const counted = (modality: string): number =>
-    (details ?? [])
-      .filter((entry) => entry.modality.toUpperCase() === modality)
-      .reduce((sum, entry) => sum + (entry.tokenCount ?? 0), 0);
-  // Without the details, the dearer reading: all of it is picture.
-  const media = details === undefined ? output : counted('IMAGE');
-  return {
-    inputTokens: usage.promptTokenCount ?? 0,
-    textTokens: Math.max(0, output - media) + (usage.thoughtsTokenCount ?? 0),
-    mediaTokens: media,
-  };
+export function readImageUsage({ usageMetadata: usage }: WireImageReply): GeminiUsage | undefined {
+  return meteredUsage('image', {
+    input: usage?.promptTokenCount,
+    output: usage?.candidatesTokenCount,
+    thoughts: usage?.thoughtsTokenCount,
+    total: usage?.totalTokenCount,
+    kinds: (usage?.candidatesTokensDetails ?? []).map(({ modality, tokenCount: tokens }) => ({ modality, tokens })),
+  });
 }

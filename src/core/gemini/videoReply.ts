@@ -1,6 +1,7 @@
 import { Fault } from '../kernel/fault.ts';
 import type { FaultKind } from '../kernel/fault.ts';
 import { isSafetyToken } from './geminiFault.ts';
+import { meteredUsage } from './meteredUsage.ts';
 import type { GeminiUsage } from './price.ts';
 import type { WireInteraction } from './wire.ts';
 
@@ -68,15 +69,12 @@ export function readVideoState(interaction: WireInteraction): VideoState {
 }
 
 /** What was metered; undefined when the answer does not say. */
-export function readVideoUsage(interaction: WireInteraction): GeminiUsage | undefined {
-  const { usage } = interaction;
-  if (usage === undefined) return undefined;
-  const media = (usage.output_tokens_by_modality ?? [])
-    .filter((entry) => entry.modality.toLowerCase() === 'video')
-    .reduce((sum, entry) => sum + (entry.tokens ?? 0), 0);
-  return {
-    inputTokens: usage.total_input_tokens ?? 0,
-    textTokens: Math.max(0, (usage.total_output_tokens ?? media) - media) + (usage.total_thought_tokens ?? 0),
-    mediaTokens: media,
-  };
+export function readVideoUsage({ usage }: WireInteraction): GeminiUsage | undefined {
+  return meteredUsage('video', {
+    input: usage?.total_input_tokens,
+    output: usage?.total_output_tokens,
+    thoughts: usage?.total_thought_tokens,
+    total: usage?.total_tokens,
+    kinds: (usage?.output_tokens_by_modality ?? []).map(({ modality, tokens }) => ({ modality, tokens })),
+  });
 }

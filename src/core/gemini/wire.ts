@@ -36,6 +36,7 @@ export const wireImageReply = z.object({
       promptTokenCount: z.optional(z.number()),
       candidatesTokenCount: z.optional(z.number()),
       thoughtsTokenCount: z.optional(z.number()),
+      totalTokenCount: z.optional(z.number()),
       candidatesTokensDetails: z.optional(wireTokenDetails),
     }),
   ),
@@ -70,6 +71,7 @@ export const wireInteraction = z.looseObject({
       total_input_tokens: z.optional(z.number()),
       total_output_tokens: z.optional(z.number()),
       total_thought_tokens: z.optional(z.number()),
+      total_tokens: z.optional(z.number()),
       output_tokens_by_modality: z.optional(
         z.array(z.looseObject({ modality: z.string(), tokens: z.optional(z.number()) })),
       ),
