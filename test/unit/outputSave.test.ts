@@ -80,6 +80,14 @@ describe('saving an output', () => {
     assert.deepEqual((await readdir(folder)).sort(), ['cat-2.png', 'cat-3.png', 'cat.png']);
   });
 
+  it('a web page under the name of a picture is refused and leaves nothing; under its own name it is kept', async () => {
+    for (const page of ['<!DOCTYPE html><p>Starting', '\n <html lang="en">', '\ufeff<html>']) {
+      await assert.rejects(save('cat.PNG', bytes(page)), isFault('protocol', /A web page came instead of 'cat\.PNG'/));
+    }
+    assert.deepEqual(await readdir(folder), []);
+    assert.equal(path.basename((await save('page.html', bytes('<html>'))).path), 'page.html');
+  });
+
   it('gives a nameless output the extension of what it is', async () => {
     assert.equal(path.basename((await save('', bytes(png))).path), 'output.png');
     assert.equal(path.basename((await save('..', bytes('RIFF\0\0\0\0WEBPVP8X'))).path), 'output.webp');

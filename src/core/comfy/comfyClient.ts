@@ -169,16 +169,21 @@ export function createComfyClient(options: ComfyClientOptions): ComfyClient {
       );
       return reply.subfolder === '' ? reply.name : `${reply.subfolder}/${reply.name}`;
     },
-    download: (file, signal) =>
-      http.stream(
+    async download({ filename, subfolder, type }, signal) {
+      const reply = await http.stream(
         {
           path: 'view',
-          query: { filename: file.filename, subfolder: file.subfolder, type: file.type },
+          query: { filename, subfolder, type },
           headersTimeoutMs: callTimeoutMs,
           bodyTimeoutMs: 60_000,
         },
         signal,
-      ),
+      );
+      // ComfyUI sends even a file of HTML as octets (comfyui.md 1.5): this is a proxy's page (runpod.md 2.9).
+      if (!/^text\/html/i.test(reply.headers['content-type'] ?? '')) return reply;
+      reply.discard();
+      throw new Fault('protocol', `A web page came instead of '${filename}'`, { delivered: 'yes' });
+    },
     openSocket: async (clientId) =>
       new ComfySocket(await options.transport(), options.baseUrl, clientId, await credentials()),
   };

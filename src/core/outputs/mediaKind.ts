@@ -24,6 +24,14 @@ export function mediaKind(head: Uint8Array, name: string): MediaKind {
   return byNameOnly[splitName(name).extension.toLowerCase()] ?? 'other';
 }
 
+const mediaEnding = /^\.(png|apng|jpe?g|gif|webp|avif|heic|tiff?|bmp|exr|mp4|m4v|mov|webm|mkv|avi|mpe?g)$/i;
+
+/** True for a web page under the name of a picture or a film: what a proxy sends while it cannot reach the server. */
+export function isPageInstead(head: Uint8Array, name: string): boolean {
+  if (!mediaEnding.test(splitName(name).extension)) return false;
+  return /^\s*<(!doctype|html)/i.test(new TextDecoder().decode(head));
+}
+
 /** The usual extension of what the bytes are, '' when they are not known. */
 export function extensionOf(head: Uint8Array): string {
   return recognise(head)?.extension ?? '';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { abortFault, Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
 import { untilAborted } from '../kernel/untilAborted.ts';
 import { errorCode, fileFault } from './fileFault.ts';
-import { extensionOf, headBytes, mediaKind } from './mediaKind.ts';
+import { extensionOf, headBytes, isPageInstead, mediaKind } from './mediaKind.ts';
 import type { MediaKind } from './mediaKind.ts';
 import { numberedName, sanitizeName, splitName } from './outputName.ts';
 import { partEnding } from './partName.ts';
@@ -33,7 +33,7 @@ const mostNumbers = 10_000;
  * Streams a body into `folder` under a name that nothing has yet: first into 'NAME.part', which gets its name when it
  * is complete. Memory use does not grow with the size. Whatever ends it early, no part is left behind, and files that
  * exist are never touched.
- * Faults: 'io' (disk full, no right to write) with a next step, 'protocol' for an empty body, the signal's, the body's.
+ * Faults: 'io' (disk full, no right to write) with a next step, 'protocol' for an empty body or a web page, the signal's, the body's.
  */
 export async function saveOutput(output: OutputToSave, signal: AbortSignal): Promise<SavedOutput> {
   throwIfAborted(signal);
@@ -46,6 +46,7 @@ export async function saveOutput(output: OutputToSave, signal: AbortSignal): Pro
   try {
     const { bytes, head } = await receive(output.body, part.handle, folder, signal);
     if (bytes === 0) throw new Fault('protocol', `The server sent an empty file for '${wanted}'`);
+    if (isPageInstead(head, wanted)) throw new Fault('protocol', `A web page came instead of '${wanted}'`);
     const name = splitName(wanted).extension === '' ? `${wanted}${extensionOf(head)}` : wanted;
     const saved = await inFolder(folder, async () => {
       await part.handle.close();
