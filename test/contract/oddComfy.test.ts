@@ -2,18 +2,16 @@
 import assert from 'node:assert/strict';
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { Fault } from '../../src/core/kernel/fault.ts';
+import { parsePythonJson } from '../../src/core/comfy/pythonJson.ts';
+import { readTextFrame } from '../../src/core/comfy/frames.ts';
+import { startFalseComfy } from './plainServer.ts';
 import { job, openWorld, smallWorkflow } from './world.ts';
 import type { World, WorldOptions } from './world.ts';
 
-async function faultOf(work: Promise<unknown>): Promise<Fault> {
-  const error = await work.then(
-    () => assert.fail('It succeeded'),
-    (reason: unknown) => reason,
-  );
-  assert.ok(error instanceof Fault, String(error));
-  return error;
-}
+const png = Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex');
+/** As Python's json.dumps: what is no number in JavaScript is none in its JSON either. */
+const pythonJson = (body: unknown): string =>
+  JSON.stringify(body, (_, value: unknown) => (Number.isNaN(value) ? '@NaN' : value)).replaceAll('"@NaN"', 'NaN');
 
 describe('a job on an odd local ComfyUI', () => {
   let world: World;
@@ -27,13 +25,39 @@ describe('a job on an odd local ComfyUI', () => {
 
   it('a web page in place of the file: the file is asked for again, and no page is ever saved as a picture', async () => {
     await open();
-    world.sim.local.control.faults = { html200: { path: '/view', times: 2 } };
+    world.sim.local.control.faults = { html200: { path: '/view', times: 1 } };
     const outcome = await run();
     const bytes = await readFile(outcome.outputs[0]!.path);
     assert.deepEqual(bytes, Buffer.from(world.sim.local.file('output', '', 'test_00001_.png')!));
-    world.sim.local.control.faults = { html200: { path: '/view' } };
-    const fault = await faultOf(run());
-    assert.match(fault.message, /A web page came instead of 'test_0000\d_\.png'/);
-    assert.equal((await outputs()).filter((name) => name.endsWith('.png')).length, 1);
+    assert.deepEqual(await outputs(), ['test_00001_.png', 'test_00001_.png.podrelay.json']);
+    assert.ok(world.log.some((line) => line.includes("A web page came instead of 'test_00001_.png'")));
+  });
+
+  it('bare NaN and Infinity, as Python writes them, in history and node definitions: the job is done here', async () => {
+    const server = await startFalseComfy([{ filename: 'a.png', score: NaN }], png, pythonJson);
+    try {
+      await open({ localComfyUrl: server.base });
+      world.podId = world.sim.runpod.seedPod({ name: 'p' }).id;
+      assert.equal((await run()).backend, 'local');
+      assert.equal(world.sim.podComfy(world.podId)?.requests.length ?? 0, 0);
+    } finally {
+      await server.close();
+    }
+  });
+});
+
+describe("Python's JSON", () => {
+  it('has null where a number is none, and every string as it was', () => {
+    const text = '{"a":NaN,"b":[Infinity,-Infinity,1],"c":"NaN, \\"-Infinity\\" \\\\","NaN":"x"}';
+    const read = parsePythonJson(text);
+    assert.deepEqual(read, { a: null, b: [null, null, 1], c: 'NaN, "-Infinity" \\', NaN: 'x' });
+    assert.throws(() => parsePythonJson('{"a":NaN'), SyntaxError);
+    assert.throws(() => parsePythonJson(`{"a":NaN,"b":"${'\\"'.repeat(500_000)}`), SyntaxError);
+  });
+
+  it('is read in a frame of the WebSocket', () => {
+    const data = '{"node":"3","prompt_id":"p","value":2,"max":4,"loss":NaN}';
+    const event = readTextFrame(`{"type":"progress","data":${data}}`);
+    assert.deepEqual(event, { is: 'progress', promptId: 'p', node: '3', value: 2, max: 4 });
   });
 });

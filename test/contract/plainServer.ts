@@ -33,13 +33,18 @@ export interface ClaimedFile {
   readonly filename: unknown;
   readonly subfolder?: unknown;
   readonly type?: unknown;
+  readonly score?: number;
 }
 
 /** A ComfyUI that runs nothing and claims to have made files of these names; asked for any file it sends `bytes`. */
-export function startFalseComfy(files: readonly ClaimedFile[], bytes: Uint8Array): Promise<PlainServer> {
+export function startFalseComfy(
+  files: readonly ClaimedFile[],
+  bytes: Uint8Array,
+  text: (body: unknown) => string = JSON.stringify,
+): Promise<PlainServer> {
   let promptId = '';
   const json = (response: ServerResponse, body: unknown): void =>
-    void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    void response.writeHead(200, { 'content-type': 'application/json' }).end(text(body));
   const images = files.map((file) => ({ subfolder: '', type: 'output', ...file }));
   return startPlainServer((request, response, { pathname }) => {
     if (request.method === 'POST' && pathname === '/prompt') {
@@ -53,7 +58,7 @@ export function startFalseComfy(files: readonly ClaimedFile[], bytes: Uint8Array
     else if (pathname === '/system_stats') {
       json(response, { system: { comfyui_version: '9.9.9' }, devices: [{ name: 'cpu', type: 'cpu' }] });
     } else if (pathname.startsWith('/object_info/')) {
-      json(response, { [decodeURIComponent(pathname.slice('/object_info/'.length))]: { input: {} } });
+      json(response, { [decodeURIComponent(pathname.slice('/object_info/'.length))]: { input: {}, least: NaN } });
     } else if (pathname.startsWith('/history/')) {
       const entry = { outputs: { '2': { images } }, status: { status_str: 'success', completed: true, messages: [] } };
       json(response, promptId === '' ? {} : { [promptId]: entry });

@@ -5,6 +5,7 @@ import { Fault } from '../kernel/fault.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import { ComfySocket } from './comfySocket.ts';
 import { refusedFault } from './promptErrors.ts';
+import { parsePythonJson } from './pythonJson.ts';
 import * as wire from './wire.ts';
 import type { HistoryEntry, NodeErrors, ObjectInfo, SystemStats } from './wire.ts';
 import type { Workflow } from './workflow.ts';
@@ -79,6 +80,7 @@ export function createComfyClient(options: ComfyClientOptions): ComfyClient {
     timeoutMs: callTimeoutMs,
     classify,
     credentials,
+    parse: parsePythonJson,
   });
   const get = { method: 'GET', repeatable: true } as const;
   const post = { method: 'POST', repeatable: true } as const;

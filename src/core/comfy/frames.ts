@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { parsePythonJson } from './pythonJson.ts';
 
 /** What a frame of ComfyUI's WebSocket says, as far as a job needs it. Everything else is undefined. */
 export type ComfyEvent =
@@ -43,7 +44,7 @@ const shapes = {
 export function readTextFrame(text: string): ComfyEvent | undefined {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parsePythonJson(text);
   } catch {
     return undefined;
   }
@@ -120,7 +121,7 @@ export function readBinaryFrame(bytes: Uint8Array): ComfyEvent | undefined {
   }
   if (event !== 4 || 8 + second > bytes.byteLength) return undefined;
   try {
-    const json: unknown = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + second)));
+    const json = parsePythonJson(new TextDecoder().decode(bytes.subarray(8, 8 + second)));
     const at = metadata.parse(json);
     const mimeType = at.image_type === 'image/png' ? 'image/png' : 'image/jpeg';
     return { is: 'preview', promptId: at.prompt_id ?? undefined, mimeType, bytes: bytes.slice(8 + second) };

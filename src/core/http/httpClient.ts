@@ -52,6 +52,8 @@ export interface HttpClientOptions {
   readonly userAgent: string;
   /** Asked before every request; may throw an 'unauthorized' fault. */
   readonly credentials?: () => Promise<Readonly<Record<string, string>>>;
+  /** Reads the text of a reply, or throws; undefined = JSON.parse. */
+  readonly parse?: (text: string) => unknown;
   /** A service's own reading of an error reply; undefined = the common one. */
   readonly classify?: (reply: ErrorReply) => Fault | undefined;
   /** Times a call is sent again at most. */
@@ -74,6 +76,14 @@ const rawTextLimit = 4_000;
 export function createHttpClient(options: HttpClientOptions): HttpClient {
   const { clock, log } = options;
   const base = new URL(options.baseUrl.endsWith('/') ? options.baseUrl : `${options.baseUrl}/`);
+
+  const parseJson = (text: string): unknown => {
+    try {
+      return (options.parse ?? JSON.parse)(text) as unknown;
+    } catch {
+      return undefined;
+    }
+  };
 
   const address = (path: string, query: Call<never>['query']): URL => {
     const url = new URL(path.replace(/^\/+/, ''), base);
@@ -226,12 +236,4 @@ export function commonFault(reply: ErrorReply, nowMs: number): Fault {
 function requestIdOf(headers: Readonly<Record<string, string>>): { requestId?: string } {
   const id = headers['x-request-id'];
   return id === undefined ? {} : { requestId: id };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }
