@@ -4,7 +4,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { parsePythonJson } from '../../src/core/comfy/pythonJson.ts';
 import { readTextFrame } from '../../src/core/comfy/frames.ts';
-import { startFalseComfy } from './plainServer.ts';
+import { startFalseComfy, startPlainServer } from './plainServer.ts';
 import { job, openWorld, smallWorkflow } from './world.ts';
 import type { World, WorldOptions } from './world.ts';
 
@@ -40,6 +40,26 @@ describe('a job on an odd local ComfyUI', () => {
       world.podId = world.sim.runpod.seedPod({ name: 'p' }).id;
       assert.equal((await run()).backend, 'local');
       assert.equal(world.sim.podComfy(world.podId)?.requests.length ?? 0, 0);
+    } finally {
+      await server.close();
+    }
+  });
+
+  it('an address that refuses every question with 4xx is no ComfyUI: the job goes to a healthy pod', async () => {
+    let status = 0;
+    let [type, body] = ['text/html', '<html>The plain HTTP request was sent to HTTPS port</html>'];
+    const server = await startPlainServer((_, to) => to.writeHead(status, { 'content-type': type }).end(body));
+    try {
+      await open({ localComfyUrl: server.base });
+      world.podId = world.sim.runpod.seedPod({ name: 'p' }).id;
+      for (status of [400, 403, 405, 418]) {
+        world.core.backends.reset('local');
+        const outcome = await run();
+        const local = outcome.attempts.find(({ backend }) => backend === 'local');
+        assert.deepEqual([outcome.backend, local?.faultKind], ['cloud', 'protocol'], String(status));
+        assert.match(local?.why ?? '', new RegExp(`${status}.*may not be a ComfyUI`));
+        [type, body] = ['application/json', '{"error":"no"}'];
+      }
     } finally {
       await server.close();
     }

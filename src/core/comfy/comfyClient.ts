@@ -205,26 +205,33 @@ function privateFault(): Fault {
   });
 }
 
+function notComfyFault(status: number): Fault {
+  const what = status === 404 ? 'Not found there' : 'Refused there';
+  return new Fault('protocol', `${what} (${status}): this address may not be a ComfyUI`, {
+    status,
+    delivered: 'no',
+    nextStep: 'Check the address of this backend.',
+  });
+}
+
+/** Statuses of what stands before a ComfyUI, with the same meaning everywhere. */
+const commonRefusals = new Set([402, 408, 429]);
+
 function classify(reply: ErrorReply): Fault | undefined {
-  const { status, headers } = reply;
+  const { status } = reply;
   if (status === 401) return privateFault();
-  if (status === 400) {
-    const refused = wire.submitRefused.safeParse(reply.json);
-    if (refused.success) return refusedFault(refused.data);
-  }
-  if (status === 404 && !(headers['content-type'] ?? '').includes('json')) {
-    return new Fault('protocol', 'Not found there (404): this address may not be a ComfyUI', {
-      status,
-      delivered: 'no',
-      nextStep: 'Check the address of this backend.',
-    });
-  }
   if (status === 413) {
     return new Fault('rejected', 'Too large for this ComfyUI (413)', {
       status,
       delivered: 'no',
       nextStep: 'Start ComfyUI with a larger --max-upload-size, or send a smaller file.',
     });
+  }
+  if (status >= 400 && status <= 499 && !commonRefusals.has(status)) {
+    const refused = wire.submitRefused.safeParse(reply.json);
+    // ComfyUI refuses no question of ours, and says in JSON what else it refuses: this is not its word.
+    if (reply.method === 'GET' || !refused.success) return notComfyFault(status);
+    if (status === 400) return refusedFault(refused.data);
   }
   // ComfyUI answers 500 to a body that it cannot read: our request is at fault, not the server (comfyui.md 1.1).
   if (status === 500 && reply.text.includes('Server got itself in trouble') && !reply.repeatable) {

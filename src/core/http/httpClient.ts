@@ -33,6 +33,8 @@ export interface StreamCall {
 
 /** A reply that was not what was asked for, as text, for the service's own classification. */
 export interface ErrorReply {
+  /** What was asked with; absent = not told. */
+  readonly method?: Call<never>['method'];
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly text: string;
@@ -139,7 +141,8 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   function read<T>(call: Call<T>, reply: TransportReply, text: string): T {
     const json = parseJson(text);
     if (reply.status < 200 || reply.status > 299) {
-      const error = { status: reply.status, headers: reply.headers, text, json, repeatable: call.repeatable };
+      const { method, repeatable } = call;
+      const error = { method, status: reply.status, headers: reply.headers, text, json, repeatable };
       throw options.classify?.(error) ?? commonFault(error, clock.now());
     }
     const parsed = call.reply.safeParse(text === '' ? undefined : json);
@@ -192,7 +195,8 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
         throw new Fault('protocol', `Redirected to another address (${reply.status})`, { status: reply.status });
       }
       const text = await reply.text();
-      const error = { status: reply.status, headers: reply.headers, text, json: parseJson(text), repeatable: true };
+      const { status, headers } = reply;
+      const error = { method: 'GET', status, headers, text, json: parseJson(text), repeatable: true } as const;
       throw options.classify?.(error) ?? commonFault(error, clock.now());
     },
   };
