@@ -2,11 +2,25 @@
 import assert from 'node:assert/strict';
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { parsePythonJson } from '../../src/core/comfy/pythonJson.ts';
 import { readTextFrame } from '../../src/core/comfy/frames.ts';
+import { Fault } from '../../src/core/kernel/fault.ts';
+import { openClient } from './comfyClientWorld.ts';
+import type { ClientWorld } from './comfyClientWorld.ts';
 import { startFalseComfy, startPlainServer } from './plainServer.ts';
+import type { PlainServer } from './plainServer.ts';
 import { job, openWorld, smallWorkflow } from './world.ts';
 import type { World, WorldOptions } from './world.ts';
+
+async function faultOf(work: Promise<unknown>): Promise<Fault> {
+  const error = await work.then(
+    () => assert.fail('It succeeded'),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof Fault, String(error));
+  return error;
+}
 
 const png = Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex');
 /** As Python's json.dumps: what is no number in JavaScript is none in its JSON either. */
@@ -79,5 +93,49 @@ describe("Python's JSON", () => {
     const data = '{"node":"3","prompt_id":"p","value":2,"max":4,"loss":NaN}';
     const event = readTextFrame(`{"type":"progress","data":${data}}`);
     assert.deepEqual(event, { is: 'progress', promptId: 'p', node: '3', value: 2, max: 4 });
+  });
+});
+
+describe('one odd ComfyUI', () => {
+  /** What it has, and what it was told to do. */
+  let running: string[];
+  let pending: string[];
+  let told: string[];
+  let server: PlainServer;
+  let world: ClientWorld;
+  type Answer = (at: string, body: Record<string, unknown>) => object | undefined;
+  /** Queue and history as they were long ago: no call to cancel one job. `answer` goes before all that. */
+  const open = async (answer: Answer): Promise<void> => {
+    [running, pending, told] = [[], [], []];
+    server = await startPlainServer((request, response, { pathname }) => {
+      const at = `${request.method} ${pathname}`;
+      void text(request).then((sent) => {
+        const body = (sent === '' ? {} : JSON.parse(sent)) as Record<string, unknown>;
+        if (request.method === 'POST') told.push(`${pathname} ${sent}`);
+        if (pathname.startsWith('/api/jobs/') || pathname === '/ws') return void response.writeHead(404).end();
+        if (at === 'POST /queue') pending = pending.filter((id) => !(body.delete as string[]).includes(id));
+        if (at === 'POST /interrupt') running = [];
+        const list = (ids: readonly string[]): object => ids.map((id, n) => [n, id, {}, {}, []]);
+        const queue = { queue_running: list(running), queue_pending: list(pending) };
+        const reply = answer(at, body) ?? (at === 'GET /queue' ? queue : {});
+        response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(reply));
+      });
+    });
+    world = openClient(server.base);
+  };
+  afterEach(async () => {
+    await world.close();
+    await server.close();
+  });
+
+  it('it answers with a prompt id of its own: that prompt is taken back before another backend gets the job', async () => {
+    await open((at) => {
+      if (at !== 'POST /prompt') return undefined;
+      pending.push('its-own');
+      return { prompt_id: 'its-own', number: 1 };
+    });
+    const fault = await faultOf(world.run(smallWorkflow()));
+    assert.match(fault.message, /too old/);
+    assert.deepEqual(pending, []);
   });
 });

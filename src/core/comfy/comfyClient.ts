@@ -128,6 +128,8 @@ export function createComfyClient(options: ComfyClientOptions): ComfyClient {
         signal,
       );
       if (reply.prompt_id !== id) {
+        // It has taken the prompt under an id of its own, and would run it beside the next backend.
+        await client.cancel(reply.prompt_id, signal).catch(() => undefined);
         throw new Fault('protocol', 'ComfyUI is too old: it does not accept our prompt ids', {
           delivered: 'yes',
           nextStep: 'Update ComfyUI.',
