@@ -78,6 +78,16 @@ describe('a job on an odd local ComfyUI', () => {
       await server.close();
     }
   });
+
+  it('a submission that it cannot read is our mistake, for which no pod is paid', async () => {
+    await open();
+    world.podId = world.sim.runpod.seedPod({ name: 'p' }).id;
+    const body = '500 Internal Server Error\n\nServer got itself in trouble';
+    const strikes = { path: '/prompt', method: 'POST', status: 500, body, contentType: 'text/plain' };
+    world.sim.local.control.faults = { httpError: strikes };
+    assert.equal((await faultOf(run())).kind, 'rejected');
+    assert.equal(world.sim.podComfy(world.podId)?.requests.length ?? 0, 0);
+  });
 });
 
 describe("Python's JSON", () => {
@@ -118,7 +128,8 @@ describe('one odd ComfyUI', () => {
         const list = (ids: readonly string[]): object => ids.map((id, n) => [n, id, {}, {}, []]);
         const queue = { queue_running: list(running), queue_pending: list(pending) };
         const reply = answer(at, body) ?? (at === 'GET /queue' ? queue : {});
-        response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(reply));
+        if (reply instanceof Error) response.writeHead(500).end(`500 Internal Server Error\n\n${reply.message}`);
+        else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(reply));
       });
     });
     world = openClient(server.base);
@@ -137,5 +148,17 @@ describe('one odd ComfyUI', () => {
     const fault = await faultOf(world.run(smallWorkflow()));
     assert.match(fault.message, /too old/);
     assert.deepEqual(pending, []);
+  });
+
+  it('it has the prompt and answers 500 to it: the prompt is followed to its end', async () => {
+    let id = '';
+    await open((at, body) => {
+      if (at === 'POST /prompt') id = String(body.prompt_id);
+      if (at === 'POST /prompt') return new Error('Server got itself in trouble');
+      return at === `GET /history/${id}`
+        ? { [id]: { outputs: { 2: { images: [{ filename: 'a.png' }] } } } }
+        : undefined;
+    });
+    assert.equal((await world.run(smallWorkflow())).files.length, 1);
   });
 });

@@ -235,9 +235,14 @@ function classify(reply: ErrorReply): Fault | undefined {
     if (reply.method === 'GET' || !refused.success) return notComfyFault(status);
     if (status === 400) return refusedFault(refused.data);
   }
-  // ComfyUI answers 500 to a body that it cannot read: our request is at fault, not the server (comfyui.md 1.1).
+  // ComfyUI answers 500 to a body that it cannot read: our request is at fault, not the server (comfyui.md 1.1). Should
+  // it have the prompt all the same, it is found.
   if (status === 500 && reply.text.includes('Server got itself in trouble') && !reply.repeatable) {
-    return new Fault('unavailable', 'ComfyUI could not read the request (500)', { status, delivered: 'maybe' });
+    return new Fault('rejected', 'ComfyUI could not read the request (500)', {
+      status,
+      delivered: 'maybe',
+      nextStep: "Correct the workflow: it must be in ComfyUI's API format.",
+    });
   }
   return undefined;
 }
