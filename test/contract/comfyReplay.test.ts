@@ -48,7 +48,7 @@ async function replay(options: ReplayOptions): Promise<Outcome & { readonly said
 
 /** What the recording itself says about the end, read apart from the client. */
 function recordedOutcome(prompt: RecordedPrompt): Pick<Outcome, 'files' | 'fault'> {
-  if (prompt.deleted) return { files: [], fault: 'unavailable' };
+  if (prompt.deleted) return { files: [], fault: 'jobFailed' };
   const entry = entryOf(prompt);
   if (entry.status.completed === true) {
     return { files: outputFiles(entry.outputs).map(({ filename }) => filename), fault: undefined };

@@ -10,6 +10,8 @@ import { openClient } from './comfyClientWorld.ts';
 import type { ClientWorld } from './comfyClientWorld.ts';
 import { startFalseComfy, startPlainServer } from './plainServer.ts';
 import type { PlainServer } from './plainServer.ts';
+import { until } from './jobWindow.ts';
+import { postJson } from './simComfyHarness.ts';
 import { job, openWorld, smallWorkflow } from './world.ts';
 import type { World, WorldOptions } from './world.ts';
 
@@ -86,6 +88,23 @@ describe('a job on an odd local ComfyUI', () => {
     const strikes = { path: '/prompt', method: 'POST', status: 500, body, contentType: 'text/plain' };
     world.sim.local.control.faults = { httpError: strikes };
     assert.equal((await faultOf(run())).kind, 'rejected');
+    assert.equal(world.sim.podComfy(world.podId)?.requests.length ?? 0, 0);
+  });
+
+  it("a job that somebody deletes in the server's own queue is over: no pod is paid for it", async () => {
+    await open();
+    world.podId = world.sim.runpod.seedPod({ name: 'p' }).id;
+    world.sim.local.control.faults = { zombieWorker: true };
+    const base = world.sim.addresses.localComfyUrl;
+    await postJson(base, '/prompt', { prompt: smallWorkflow(1) });
+    const [first] = world.sim.local.state().pending;
+    const ended = faultOf(run());
+    const others = (): string[] => world.sim.local.state().pending.filter((id) => id !== first);
+    await until('it waits there', () => others().length === 1);
+    await postJson(base, '/queue', { delete: others() });
+    const fault = await ended;
+    assert.deepEqual([fault.kind, fault.facts.nextStep], ['jobFailed', 'Run it again.']);
+    assert.match(fault.message, /removed from the server's queue/);
     assert.equal(world.sim.podComfy(world.podId)?.requests.length ?? 0, 0);
   });
 });

@@ -268,7 +268,7 @@ class Follower {
         if (this.#ranFrom !== undefined) this.#options.onRan?.((this.#ranTo ?? clock.now()) - this.#ranFrom);
         return this.#result(entry);
       }
-      if (unknowns >= 2) throw new Fault('unavailable', forgottenMessage, { delivered: 'no' });
+      if (unknowns >= 2) throw this.#gone();
       await this.#pause(this.#pauseMs(misses, unknowns, clock.now() - startedAt), clock, signal);
     }
   }
@@ -287,6 +287,15 @@ class Follower {
     if (where.at === 'pending') this.#options.onProgress({ phase: 'queued', place: where.place });
     if (where.at === 'running') this.#running(undefined, undefined);
     return where;
+  }
+
+  /** A socket that has been open all the while shows that the server was not restarted: then somebody took the job out. */
+  #gone(): Fault {
+    if (this.#socket?.live !== true) return new Fault('unavailable', forgottenMessage, { delivered: 'no' });
+    return new Fault('jobFailed', "The job was removed from the server's queue", {
+      delivered: 'yes',
+      nextStep: 'Run it again.',
+    });
   }
 
   /** Without a socket nothing is ever heard, which says nothing. */
