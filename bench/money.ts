@@ -87,7 +87,7 @@ async function reservationMs(): Promise<readonly number[]> {
   const store = createReservationStore(database);
   const limits = limitsOf(readSettings((key) => (key === 'budget.monthUsd' ? 100 : undefined)).settings);
   const samples = await timed(50, async (run) => {
-    const hold = { subject: `job${String(run)}`, backend: 'gemini', kind: 'job', tier: 'gemini' } as const;
+    const hold = { subject: `job${String(run)}`, run: 0, backend: 'gemini', kind: 'job', tier: 'gemini' } as const;
     const allowed = await store.reserve(ledger.periods(), (sums) => {
       const refusal = forbidding(usesOf(limits, sums), 'gemini', 40_000);
       return { hold: { ...hold, micros: 40_000, fromMs: nowMs, toMs: nowMs }, value: refusal === undefined };

@@ -75,8 +75,8 @@ export function openBackends(options: OpenBackendsOptions, life: Lifetime): Open
         ...options,
         ...addresses,
         ...{ endpointId, transport, apiKey, hasKey, enabled, checkpoint },
-        onCharge: (jobId, charge) => {
-          const what = { jobId, backend: `endpoint:${endpointId}`, at: clock.now(), inPodTime: false };
+        onCharge: ({ id: jobId, run }, charge) => {
+          const what = { jobId, run, backend: `endpoint:${endpointId}`, at: clock.now(), inPodTime: false };
           return ledger.recordJob({ ...charge, ...what });
         },
       }),
@@ -87,8 +87,8 @@ export function openBackends(options: OpenBackendsOptions, life: Lifetime): Open
     baseUrl: addresses.geminiUrl,
     apiKey: () => keys.get('geminiApiKey'),
     hasKey: () => keys.has('geminiApiKey'),
-    onCharge: (jobId, charge) =>
-      ledger.recordJob({ ...charge, jobId, backend: 'gemini', at: clock.now(), inPodTime: false }),
+    onCharge: ({ id: jobId, run }, charge) =>
+      ledger.recordJob({ ...charge, jobId, run, backend: 'gemini', at: clock.now(), inPodTime: false }),
     ...(timings === undefined ? {} : { timings }),
   });
 

@@ -64,7 +64,7 @@ describe('an endpoint of RunPod Serverless as a backend', function () {
       hasKey: () => true,
       timings,
       patience,
-      onCharge: (jobId, charge) => Promise.resolve(void charges.push({ jobId, ...charge })),
+      onCharge: ({ id: jobId }, charge) => Promise.resolve(void charges.push({ jobId, ...charge })),
       ...change,
     });
   let count = 0;

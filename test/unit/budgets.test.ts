@@ -109,8 +109,31 @@ describe('budgets on record', () => {
     await budgets.refresh();
     const [use] = budgets.uses.known ? budgets.uses.value : [];
     assert.deepEqual([use?.spentMicros, use?.heldMicros], [10_000, 80_000]);
-    await budgets.release('b', 'gemini');
+    await budgets.release(job('b'), 'gemini');
     await budgets.reserve(job('d'), gemini);
+  });
+
+  it('hold for a run of a job until that run is settled: a late word of an earlier one lets go of nothing', async () => {
+    set({ 'budget.dayUsd': 0.1 });
+    const { budgets, ledger } = open();
+    const heldMicros = async (): Promise<number | undefined> => {
+      await budgets.refresh();
+      return budgets.uses.known ? budgets.uses.value[0]?.heldMicros : undefined;
+    };
+    const [first, second] = [
+      { ...job('a'), run: 1 },
+      { ...job('a'), run: 2 },
+    ];
+    await budgets.reserve(first, gemini);
+    await ledger.recordJob({ ...charge('a', 6_000), run: 1 });
+    await budgets.reserve(second, gemini);
+    await ledger.recordJob({ ...charge('a', 6_000), run: 1 });
+    await budgets.release(first, 'gemini');
+    await budgets.settleUnknown(first, 'gemini');
+    assert.equal(await heldMicros(), 40_000);
+    await budgets.settleUnknown(second, 'gemini');
+    assert.equal(await heldMicros(), 0);
+    assert.equal(ledger.spending.known && ledger.spending.value.day.micros, 46_000);
   });
 
   it('hold the most that it may cost, not what is likely, and count what it did cost', async () => {
@@ -255,7 +278,7 @@ describe('budgets on record', () => {
     await assert.rejects(budgets.reserve(job('next'), gemini), over);
     nowMs += 2 * hour;
     await budgets.reserve(job('next'), gemini);
-    await budgets.release('next', 'gemini');
+    await budgets.release(job('next'), 'gemini');
     nowMs += 14 * day;
     await assert.rejects(budgets.reserve(job('dear'), backend('gemini', 60_001)), over);
     await jobs.update('on record', { state: 'failed' }, nowMs);
@@ -266,9 +289,9 @@ describe('budgets on record', () => {
     set({ 'budget.monthUsd': 0.1 });
     const { budgets, ledger } = open();
     await budgets.reserve(job('a'), gemini);
-    await budgets.settleUnknown('a', 'gemini');
-    await budgets.settleUnknown('a', 'gemini');
-    await budgets.settleUnknown('never asked', 'gemini');
+    await budgets.settleUnknown(job('a'), 'gemini');
+    await budgets.settleUnknown(job('a'), 'gemini');
+    await budgets.settleUnknown(job('never asked'), 'gemini');
     assert.ok(ledger.spending.known);
     assert.deepEqual(ledger.spending.value.month, { micros: 40_000, estimatedMicros: 40_000 });
     await budgets.refresh();

@@ -32,9 +32,9 @@ describe('the ledger', () => {
   const clock: Clock = { now: () => nowMs, sleep: (ms, signal) => systemClock.sleep(ms, signal) };
   const opened: Database[] = [];
 
-  const openDatabase = (): Database => {
+  const openDatabase = (steps = schemaSteps): Database => {
     const file = path.join(root, 'records.sqlite');
-    const next = createDatabase({ file, steps: schemaSteps, clock: systemClock, log });
+    const next = createDatabase({ file, steps, clock: systemClock, log });
     opened.push(next);
     return next;
   };
@@ -127,6 +127,31 @@ describe('the ledger', () => {
     assert.equal(spending(first).day.micros, 39_000);
     await first.recordJob({ ...job, backend: 'cloud', at: noon });
     assert.equal(spending(first).day.micros, 78_000);
+  });
+
+  it('records each run of a job, and each once', async () => {
+    const [first, second] = [open(), open()];
+    for (const ledger of [first, second]) {
+      await ledger.recordJob({ ...job, run: 1, at: noon });
+      await ledger.recordJob({ ...job, run: 2, micros: 6_000, at: noon + 1 });
+    }
+    assert.equal(spending(second).day.micros, 45_000);
+  });
+
+  it('keeps what it had when it learned to tell runs apart', async () => {
+    database = openDatabase(schemaSteps.slice(0, 5));
+    const old = `INSERT INTO ledger_entry (kind, subject, label, from_ms, to_ms, micros, basis)
+      VALUES ('job', 'job1', 'gemini', ${noon}, ${noon}, 39000, 'measured')`;
+    await database.write((rows) => rows.run(old));
+    database.dispose();
+    const ledger = open();
+    await ledger.refresh();
+    assert.equal(spending(ledger).day.micros, 39_000);
+    await ledger.recordJob({ ...job, at: noon });
+    assert.equal(spending(ledger).day.micros, 39_000);
+    await ledger.recordJob({ ...job, run: 1, at: noon });
+    assert.equal(spending(ledger).day.micros, 78_000);
+    await assert.rejects(database.write((rows) => rows.run('DELETE FROM ledger_entry')));
   });
 
   it('refuses a cost that is no whole number of micro-dollars', async () => {

@@ -9,6 +9,8 @@ export type Tier = (typeof tiers)[number];
 /** What a person asked for, ready to run. */
 export interface JobRequest {
   readonly id: string;
+  /** How often the queue has given it away: each run is paid for by itself. Absent = it did not come from there. */
+  readonly run?: number;
   /** Shown while it runs. */
   readonly label: string;
   readonly workflow: Workflow;
@@ -20,6 +22,8 @@ export interface JobRequest {
   /** Where the input files that the graph names are looked for: the folder of the workflow's own file. */
   readonly inputFolder?: string;
 }
+
+export type JobRun = Pick<JobRequest, 'id' | 'run'>;
 
 export interface Health {
   readonly state: 'healthy' | 'degraded' | 'starting' | 'stopped' | 'unhealthy' | 'off';

@@ -18,7 +18,7 @@ import type { Transport } from '../http/transport.ts';
 import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import type { Settings } from '../settings.ts';
-import type { Backend, Health, JobRequest, RunContext } from './backend.ts';
+import type { Backend, Health, JobRequest, JobRun, RunContext } from './backend.ts';
 
 export interface GeminiWorkerOptions {
   readonly clock: Clock;
@@ -37,7 +37,7 @@ export interface GeminiWorkerOptions {
   readonly consent: Consent;
   readonly timings?: VideoTimings;
   /** What a job was charged, or may have been, also when it has failed. */
-  readonly onCharge: (jobId: string, charge: Charge) => Promise<void>;
+  readonly onCharge: (job: JobRun, charge: Charge) => Promise<void>;
 }
 
 export interface GeminiWorker extends Pick<Required<Backend>, 'probe' | 'refusals' | 'run' | 'resume'> {
@@ -58,7 +58,7 @@ export function createGeminiWorker(options: GeminiWorkerOptions): GeminiWorker {
     });
   const read = (job: JobRequest): WorkflowMapping => mapWorkflow(job.workflow, geminiLimits);
 
-  const runOptions = (request: GeminiRequest, jobId: string): GeminiRunOptions => ({
+  const runOptions = (request: GeminiRequest, job: JobRun): GeminiRunOptions => ({
     client,
     clock: options.clock,
     log,
@@ -66,7 +66,7 @@ export function createGeminiWorker(options: GeminiWorkerOptions): GeminiWorker {
     model: models()[request.kind],
     estimate: quoteRequest({ ...request, count: 1 }, models()),
     timings: options.timings ?? awaitVideoDefaults,
-    onCharge: (charge) => options.onCharge(jobId, charge),
+    onCharge: (charge) => options.onCharge(job, charge),
   });
 
   async function allowed(
@@ -121,12 +121,12 @@ export function createGeminiWorker(options: GeminiWorkerOptions): GeminiWorker {
         throw new Fault('rejected', 'It was not sent to Gemini, because you did not agree', { delivered: 'no' });
       }
       const order = { request, report, images: inputs.images, workflow: job.workflow };
-      return runOnGemini(runOptions(request, job.id), order, context, signal);
+      return runOnGemini(runOptions(request, job), order, context, signal);
     },
     async resume(remote, job, context, signal) {
       const { request, report } = read(job);
       if (request === undefined) return { is: 'lost', why: report.refused.join('; ') };
-      return resumeOnGemini(runOptions(request, job.id), remote, { request, report }, job, context, signal);
+      return resumeOnGemini(runOptions(request, job), remote, { request, report }, job, context, signal);
     },
   };
 }

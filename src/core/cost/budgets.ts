@@ -1,4 +1,4 @@
-import type { Backend } from '../backends/backend.ts';
+import type { Backend, JobRun } from '../backends/backend.ts';
 import type { Tier } from '../backends/backend.ts';
 import { Emitter } from '../kernel/event.ts';
 import type { Disposable, Event } from '../kernel/event.ts';
@@ -64,9 +64,9 @@ export interface JobBudgets {
    */
   reserve(job: Parameters<Backend['quote']>[0], backend: Backend): Promise<void>;
   /** Nothing was sent, or nothing of it will be charged that the ledger does not have. Never throws. */
-  release(jobId: string, backend: string): Promise<void>;
+  release(job: JobRun, backend: string): Promise<void>;
   /** Sent, and nobody will ever know its cost: what was held counts as spent, marked as an estimate. Never throws. */
-  settleUnknown(jobId: string, backend: string): Promise<void>;
+  settleUnknown(job: JobRun, backend: string): Promise<void>;
 }
 
 /** From RunPod's yes to ComfyUI's first answer, at worst: a first start downloads the image. */
@@ -145,25 +145,25 @@ export class Budgets implements Disposable, JobBudgets, PodCommitments {
     const { micros: likely, mostMicros: micros = likely } = backend.quote(job);
     const { nowMs: at } = this.#options.ledger.periods();
     const times = { fromMs: at, toMs: at };
-    const ids = { subject: job.id, backend: backend.id, kind: 'job', tier: backend.tier } as const;
+    const ids = { subject: job.id, run: job.run ?? 0, backend: backend.id, kind: 'job', tier: backend.tier } as const;
     // What has no price is not free: it needs a budget that has something left.
     const hold = Number.isFinite(micros) ? Math.max(0, Math.ceil(micros)) : 0;
     await this.#hold({ ...ids, ...times, micros: hold }, 'It', likely);
   }
 
-  async release(jobId: string, backend: string): Promise<void> {
+  async release({ id, run = 0 }: JobRun, backend: string): Promise<void> {
     await this.#quietly('A reservation could not be released', async () => {
-      await this.#options.store.release(jobId, backend);
+      await this.#options.store.release(id, run, backend);
     });
   }
 
-  async settleUnknown(jobId: string, backend: string): Promise<void> {
+  async settleUnknown({ id: jobId, run = 0 }: JobRun, backend: string): Promise<void> {
     const { store, ledger, clock } = this.#options;
     await this.#quietly('What a job may have cost could not be recorded', async () => {
-      const held = await store.find(jobId, backend);
+      const held = await store.find(jobId, run, backend);
       if (held === undefined) return;
       const note = 'What was charged is not known: counted as the most that it may be';
-      const cost = { jobId, backend, micros: held.micros, at: clock.now(), note };
+      const cost = { jobId, run, backend, micros: held.micros, at: clock.now(), note };
       await ledger.recordJob({ ...cost, basis: 'estimated', inPodTime: false });
     });
   }
@@ -176,7 +176,7 @@ export class Budgets implements Disposable, JobBudgets, PodCommitments {
     const subject = podId ?? `new pod ${newId()}`;
     const { nowMs: fromMs } = ledger.periods();
     const span = { fromMs, toMs: fromMs + ms, micros: podTimeMicros(rate, ms) };
-    await this.#hold({ subject, backend: 'pods', kind: 'pod', tier: 'cloud', ...span }, what);
+    await this.#hold({ subject, run: 0, backend: 'pods', kind: 'pod', tier: 'cloud', ...span }, what);
     return {
       keep: (id, actual) =>
         this.#quietly('A reservation has no pod', async () => {
@@ -187,7 +187,7 @@ export class Budgets implements Disposable, JobBudgets, PodCommitments {
   }
 
   async ended(podId: string): Promise<void> {
-    await this.release(podId, 'pods');
+    await this.release({ id: podId }, 'pods');
     if (limitsOf(this.#options.settings()).size > 0) await this.refresh();
   }
 

@@ -49,6 +49,8 @@ export interface Statement extends Periods {
 
 export interface JobCost {
   readonly jobId: string;
+  /** Of the job's, when it was run again; absent = the first. */
+  readonly run?: number | undefined;
   readonly backend: string;
   readonly micros: number;
   readonly basis: CostBasis;
@@ -141,13 +143,13 @@ export class Ledger implements Disposable {
   }
 
   /**
-   * Once for a job on a backend: a repeat is ignored. Settles its reservation there. Faults: 'io'; 'bug' for a cost that
+   * Once for a run of a job on a backend: a repeat is ignored. Settles its reservation there. Faults: 'io'; 'bug' for a cost that
    * is no whole number.
    */
   async recordJob(cost: JobCost): Promise<void> {
-    const { jobId, backend, micros, basis, at, inPodTime, note } = cost;
+    const { jobId, run, backend, micros, basis, at, inPodTime, note } = cost;
     if (!Number.isSafeInteger(micros)) throw toFault(new Error(`A job cost of ${String(micros)} micro-dollars`));
-    const base = { kind: 'job', subject: jobId, label: backend, note } as const;
+    const base = { kind: 'job', subject: jobId, label: backend, note, run } as const;
     await this.#store.appendJob({ ...base, fromMs: at, toMs: at, micros, basis, inPodTime });
     await this.refresh();
   }

@@ -190,10 +190,10 @@ export class JobRunner implements Disposable {
       if (resumed.is === 'later') return await later(resumed.why, resumed.withinMs);
       if (resumed.is !== 'result') {
         if (putBack !== undefined && (await putLostBack(record, resumed, backend, putBack, clock.now()))) {
-          if (backend !== undefined) await this.#options.budgets.release(record.id, backend.id);
+          if (backend !== undefined) await this.#options.budgets.release(request, backend.id);
           return { request, state: 'queued', why: resumed.why, isTold };
         }
-        if (backend?.billing === 'job') await this.#options.budgets.settleUnknown(record.id, backend.id);
+        if (backend?.billing === 'job') await this.#options.budgets.settleUnknown(request, backend.id);
         await recorder.end({ state: 'lost', fault: new Fault('unavailable', resumed.why) });
         return { request, state: 'lost', why: resumed.why, isTold };
       }
@@ -261,7 +261,7 @@ export class JobRunner implements Disposable {
       if (task.intents > intents) task.mayStillEnd = endsPerhaps(fault, task);
       if (task.mayStillEnd || isShutdown(signal)) throw error;
       task.isUnclear = task.intents > intents && mayBePaid(fault, backend);
-      await budgets[task.isUnclear ? 'settleUnknown' : 'release'](task.request.id, backend.id);
+      await budgets[task.isUnclear ? 'settleUnknown' : 'release'](task.request, backend.id);
       throw error;
     }
   }
@@ -332,12 +332,13 @@ export class JobRunner implements Disposable {
       tellStories(outcome(), { finishedAt, simulated }),
     );
     if (basis === 'unknown') {
-      if (billing === 'job') await budgets.settleUnknown(request.id, backend);
-      else await budgets.release(request.id, backend);
+      if (billing === 'job') await budgets.settleUnknown(request, backend);
+      else await budgets.release(request, backend);
     } else {
       await attempt('The cost could not be recorded', () =>
         ledger.recordJob({
           jobId: request.id,
+          run: request.run,
           backend,
           micros,
           basis,

@@ -18,6 +18,7 @@ export async function requestOf(record: JobRecord): Promise<JobRequest> {
   const { media, localOnly, inputFolder } = detailsOf(record);
   return Promise.resolve({
     id: record.id,
+    ...(record.queue === undefined ? {} : { run: record.queue.run }),
     label: record.label,
     workflow: readGraph(record.workflow),
     media,

@@ -1,4 +1,4 @@
-import type { BackendResult, Health, JobRequest, Quote, Resumed, RunContext } from '../backends/backend.ts';
+import type { BackendResult, Health, JobRequest, JobRun, Quote, Resumed, RunContext } from '../backends/backend.ts';
 import { formatUsd, formatUsdPerHour } from '../cost/price.ts';
 import { videoCostMicros } from '../fleet/podCost.ts';
 import type { HttpClientOptions } from '../http/httpClient.ts';
@@ -41,7 +41,7 @@ export interface ServerlessWorkerOptions extends Pick<
   readonly timings?: Partial<FollowTimings>;
   readonly patience?: Partial<QueuePatience>;
   /** What a job cost that gave no result: to be recorded, since no result carries it. */
-  readonly onCharge?: (jobId: string, charge: Charge) => Promise<void>;
+  readonly onCharge?: (job: JobRun, charge: Charge) => Promise<void>;
 }
 
 export interface Charge {
@@ -319,11 +319,11 @@ export class ServerlessWorker {
     );
   }
 
-  async #charge({ id, label }: JobRequest, { micros, basis }: ReturnType<typeof jobCost>): Promise<void> {
+  async #charge(job: JobRequest, { micros, basis }: ReturnType<typeof jobCost>): Promise<void> {
     const { onCharge, log } = this.#options;
     if (micros === 0 || basis === 'unknown') return;
-    await onCharge?.(id, { micros, basis }).catch((error: unknown) => {
-      log.error(`${label}: what RunPod charges could not be recorded`, error);
+    await onCharge?.(job, { micros, basis }).catch((error: unknown) => {
+      log.error(`${job.label}: what RunPod charges could not be recorded`, error);
     });
   }
 

@@ -54,6 +54,8 @@ export interface QueuedBefore {
   readonly resent: boolean;
   /** It has had a second run, or is one: another run makes the same files. */
   readonly hasOther: boolean;
+  /** How often it was given to a backend. */
+  readonly run: number;
   readonly fingerprint: string;
   readonly excluded: readonly Exclusion[];
   /** ms since the epoch: given to its backend; undefined = never. */

@@ -41,6 +41,7 @@ export const jobRow = z.object({
   resent: z.int(),
   had_second: z.int(),
   second_of: z.nullable(z.string()),
+  run: z.int(),
 });
 
 export function toRecord(row: z.infer<typeof jobRow>): JobRecord {
@@ -67,6 +68,7 @@ export function toRecord(row: z.infer<typeof jobRow>): JobRecord {
             accepted: row.accepted !== 0,
             resent: row.resent !== 0,
             hasOther: row.had_second !== 0 || row.second_of !== null,
+            run: row.run,
             fingerprint: row.fingerprint,
             excluded: exclusionsOf(row.excluded),
             givenAt: row.given_at ?? undefined,

@@ -23,6 +23,8 @@ export interface LedgerEntry {
   /** A share of pod time that the pod's own entries count already: shown, and left out of every sum. */
   readonly inPodTime: boolean;
   readonly note: string | undefined;
+  /** Which run of the job; absent = the first. */
+  readonly run?: number | undefined;
   /** Absent = 'run'. */
   readonly part?: PodPart;
 }
@@ -83,8 +85,8 @@ export type PodPrices = ReadonlyMap<
 
 export interface LedgerStore {
   /**
-   * Ends the job's reservation there in the same transaction: its money is either held or spent, at any moment. False
-   * when its cost on this backend is in the ledger already: two windows may collect the same run.
+   * Ends the run's reservation there in the same transaction: its money is either held or spent, at any moment. False
+   * when the cost of this run on this backend is in the ledger already: two windows may collect the same run.
    */
   appendJob(entry: LedgerEntry): Promise<boolean>;
   /** Reads all meters and stores what `decide` makes of them, in one transaction: no window's second is billed twice. */
@@ -141,7 +143,8 @@ export function createLedgerStore(database: Database): LedgerStore {
   return {
     appendJob: (entry) =>
       database.writeThrough((rows) => {
-        rows.run('DELETE FROM reservation WHERE subject = ? AND backend = ?', entry.subject, entry.label);
+        const sql = 'DELETE FROM reservation WHERE subject = ? AND backend = ? AND run = ?';
+        rows.run(sql, entry.subject, entry.label, entry.run ?? 0);
         return append(rows, entry) === 1;
       }),
     meter: (decide) =>
@@ -190,8 +193,8 @@ export function createLedgerStore(database: Database): LedgerStore {
 
 function append(rows: Rows, entry: LedgerEntry): number {
   return rows.run(
-    `INSERT INTO ledger_entry (kind, subject, label, from_ms, to_ms, micros, basis, in_pod_time, note, part)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (subject, label) WHERE kind = 'job' DO NOTHING`,
+    `INSERT INTO ledger_entry (kind, subject, label, from_ms, to_ms, micros, basis, in_pod_time, note, part, run)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (subject, label, run) WHERE kind = 'job' DO NOTHING`,
     entry.kind,
     entry.subject,
     entry.label,
@@ -202,6 +205,7 @@ function append(rows: Rows, entry: LedgerEntry): number {
     entry.inPodTime ? 1 : 0,
     entry.note ?? null,
     entry.part ?? 'run',
+    entry.run ?? 0,
   );
 }
 

@@ -15,6 +15,8 @@ import { SpendSums } from './spendSums.ts';
 export interface Reservation {
   /** Id of the job; of the pod, or of what will become one. */
   readonly subject: string;
+  /** Of the job's; 0 for a pod. */
+  readonly run: number;
   /** Id of the backend; of pod time, 'pods'. */
   readonly backend: string;
   /** A job's is held whole until it is settled; pod time is spent evenly from `fromMs` to `toMs`. */
@@ -37,9 +39,8 @@ export interface ReservationStore {
    */
   reserve<T>(periods: Periods, decide: (sums: BudgetSums) => Decision<T>): Promise<T>;
   sums(periods: Periods): Promise<BudgetSums>;
-  find(subject: string, backend: string): Promise<Reservation | undefined>;
-  /** Of one backend, or all of the subject. */
-  release(subject: string, backend?: string): Promise<void>;
+  find(subject: string, run: number, backend: string): Promise<Reservation | undefined>;
+  release(subject: string, run: number, backend: string): Promise<void>;
   /** The pod has an id now, and a price: what is held is for that. */
   rename(subject: string, to: string, micros: number | undefined): Promise<void>;
   /** False when some window has told it before. */
@@ -53,6 +54,7 @@ const strayMs = 3_600_000;
 
 const reservationRow = z.object({
   subject: z.string(),
+  run: z.int(),
   backend: z.string(),
   kind: z.enum(['job', 'pod']),
   tier: z.enum(tiers),
@@ -72,6 +74,8 @@ const heldSql = `SELECT r.* FROM reservation r LEFT JOIN job j ON r.kind = 'job'
     WHEN j.id IS NULL THEN abs(?1 - r.from_ms) < ${String(strayMs)}
     ELSE j.state NOT IN ('done', 'failed', 'cancelled', 'lost') END`;
 
+const ofOneRun = 'WHERE subject = ? AND run = ? AND backend = ?';
+
 export function createReservationStore(database: Database): ReservationStore {
   const spendSums = new SpendSums();
   database.onDidSetAside(() => spendSums.forget());
@@ -85,23 +89,14 @@ export function createReservationStore(database: Database): ReservationStore {
         return value;
       }),
     sums: (periods) => database.read((rows) => readSums(rows, periods)),
-    find: (subject, backend) =>
+    find: (subject, run, backend) =>
       database.read((rows) => {
-        const row = rows.first(
-          reservationRow,
-          'SELECT * FROM reservation WHERE subject = ? AND backend = ?',
-          subject,
-          backend,
-        );
+        const row = rows.first(reservationRow, `SELECT * FROM reservation ${ofOneRun}`, subject, run, backend);
         return row === undefined ? undefined : toReservation(row);
       }),
-    release: (subject, backend) =>
+    release: (subject, run, backend) =>
       database.write((rows) => {
-        rows.run(
-          'DELETE FROM reservation WHERE subject = ?1 AND (?2 IS NULL OR backend = ?2)',
-          subject,
-          backend ?? null,
-        );
+        rows.run(`DELETE FROM reservation ${ofOneRun}`, subject, run, backend);
       }),
     rename: (subject, to, micros) =>
       database.write((rows) => {
@@ -128,12 +123,13 @@ function dropLapsed(rows: Rows, nowMs: number): void {
   );
 }
 
-function put(rows: Rows, { subject, backend, kind, tier, micros, fromMs, toMs }: Reservation): void {
+function put(rows: Rows, { subject, run, backend, kind, tier, micros, fromMs, toMs }: Reservation): void {
   rows.run(
-    `INSERT INTO reservation (subject, backend, kind, tier, micros, from_ms, to_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (subject, backend) DO UPDATE SET kind = excluded.kind, tier = excluded.tier, micros = excluded.micros,
-       from_ms = excluded.from_ms, to_ms = excluded.to_ms`,
+    `INSERT INTO reservation (subject, run, backend, kind, tier, micros, from_ms, to_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (subject, backend) DO UPDATE SET run = excluded.run, kind = excluded.kind, tier = excluded.tier,
+       micros = excluded.micros, from_ms = excluded.from_ms, to_ms = excluded.to_ms`,
     subject,
+    run,
     backend,
     kind,
     tier,
@@ -184,6 +180,6 @@ function rounded({ local, cloud, gemini }: ByTier): ByTier {
 }
 
 function toReservation(row: z.infer<typeof reservationRow>): Reservation {
-  const { subject, backend, kind, tier, micros, from_ms: fromMs, to_ms: toMs } = row;
-  return { subject, backend, kind, tier, micros, fromMs, toMs };
+  const { subject, run, backend, kind, tier, micros, from_ms: fromMs, to_ms: toMs } = row;
+  return { subject, run, backend, kind, tier, micros, fromMs, toMs };
 }

@@ -141,7 +141,7 @@ export function createScheduleStore(database: Database, options: ScheduleStoreOp
         return given.flatMap(({ jobId, backend, why }) => {
           const taken = rows.run(
             `UPDATE job SET state = 'running', owner = ?, lease_until = ?, backend = ?, why = ?, given_at = ?, changed_at = ?,
-               waits_for = NULL, not_before = 0, fault = NULL WHERE id = ? AND ${canBe('claim')}`,
+               run = run + 1, waits_for = NULL, not_before = 0, fault = NULL WHERE id = ? AND ${canBe('claim')}`,
             owner,
             at + jobLeaseMs,
             backend,

@@ -227,4 +227,12 @@ export const schemaSteps: readonly string[] = [
   CREATE INDEX job_second ON job (second_of) WHERE second_of IS NOT NULL;
   CREATE INDEX job_beaten ON job (owner) WHERE state = 'done' AND cancel_wanted = 1;
   `,
+  // A job that is run again is paid for again: each of its runs has an entry and a reservation of its own.
+  `
+  ALTER TABLE job ADD COLUMN run INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE ledger_entry ADD COLUMN run INTEGER NOT NULL DEFAULT 0;
+  DROP INDEX ledger_entry_job_once;
+  CREATE UNIQUE INDEX ledger_entry_run_once ON ledger_entry (subject, label, run) WHERE kind = 'job';
+  ALTER TABLE reservation ADD COLUMN run INTEGER NOT NULL DEFAULT 0;
+  `,
 ];
