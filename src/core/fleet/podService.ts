@@ -3,7 +3,6 @@ import type { Disposable, Event } from '../kernel/event.ts';
 import { Fault, isPassing, throwIfAborted, toFault } from '../kernel/fault.ts';
 import { late } from '../kernel/late.ts';
 import { Lifetime } from '../kernel/lifetime.ts';
-import { known, unknown } from '../kernel/observed.ts';
 import type { Observed } from '../kernel/observed.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import { isNotFound } from '../runpod/isNotFound.ts';
@@ -16,6 +15,8 @@ import type { ComfyProbe } from './comfyProbe.ts';
 import type { DeployDeps, DeployRequest, Deployed, PodRecords } from './deployPod.ts';
 import { isActive } from './podFilter.ts';
 import { newPodName } from './podName.ts';
+import { PodSnapshot } from './podSnapshot.ts';
+import type { SeenPods } from './podSnapshot.ts';
 import { defaultPodTimings } from './podTimings.ts';
 import type { PodTimings } from './podTimings.ts';
 import { comfyPort, proxyAddress } from './proxyAddress.ts';
@@ -45,12 +46,6 @@ export interface PodServiceOptions {
   readonly timings?: PodTimings;
 }
 
-/** All pods of the account at one moment, in ms since the epoch. */
-export interface PodListing {
-  readonly pods: readonly Pod[];
-  readonly at: number;
-}
-
 export interface WaitOptions {
   readonly readyTimeoutMs: number;
   /** False: a pod that is stopped stays so, and the wait fails. */
@@ -75,18 +70,14 @@ export interface Reconciled {
 export class PodService implements Disposable {
   readonly #life = new Lifetime();
   readonly #changed = this.#life.own(new Emitter<void>());
-  readonly #listed = this.#life.own(new Emitter<PodListing>());
+  readonly #listed = this.#life.own(new Emitter<SeenPods>());
   readonly #options: PodServiceOptions;
   readonly #deps: DeployDeps & ReadyDeps;
   readonly #waits: SharedWaits<ReadyProgress, ReadyPod>;
-  #pods: Observed<readonly Pod[]>;
-  #lastSeen: { readonly pods: readonly Pod[]; readonly at: number } | undefined;
+  readonly #snapshot: PodSnapshot;
   #refreshing: Promise<readonly Pod[]> | undefined;
-  #lastFailure: { readonly why: Fault; readonly at: number } | undefined;
   readonly #startedHere = new Set<string>();
   readonly #answers = new Answers();
-  /** Counts our own changes, which a list that was asked for before them does not hold. */
-  #changes = 0;
 
   constructor(options: PodServiceOptions) {
     this.#options = options;
@@ -96,7 +87,7 @@ export class PodService implements Disposable {
     const doors = options.doors === undefined ? {} : { doors: options.doors };
     this.#deps = { client, clock, log, records, probe, proxyTemplate, newName: newPodName, life, ...doors, ...timings };
     this.#waits = new SharedWaits(life);
-    this.#pods = unknown(clock.now());
+    this.#snapshot = new PodSnapshot(clock, this.#changed);
   }
 
   /** Fires after the snapshot has changed. */
@@ -105,7 +96,7 @@ export class PodService implements Disposable {
   }
 
   /** A complete list was read: what the ledger counts by. */
-  get onDidList(): Event<PodListing> {
+  get onDidList(): Event<SeenPods> {
     return this.#listed.event;
   }
 
@@ -126,24 +117,22 @@ export class PodService implements Disposable {
 
   /** Unknown before the first refresh, and after one that failed. */
   get pods(): Observed<readonly Pod[]> {
-    return this.#pods;
+    return this.#snapshot.pods;
   }
 
   /** The pods as they were when last known, for showing them greyed while they are unknown. */
-  get lastSeen(): { readonly pods: readonly Pod[]; readonly at: number } | undefined {
-    return this.#lastSeen;
+  get lastSeen(): SeenPods | undefined {
+    return this.#snapshot.lastSeen;
   }
 
   /** Why the last list failed, when that was within `withinMs`: RunPod need not be asked again for the same job. */
   silence(withinMs: number): Fault | undefined {
-    const failure = this.#lastFailure;
-    const isRecent = failure !== undefined && this.#deps.clock.now() - failure.at < withinMs;
-    return isRecent ? failure.why : undefined;
+    return this.#snapshot.silence(withinMs);
   }
 
   /** Somebody has waited in vain, and the request goes on: who comes next need not wait. */
   noteSilence(why: Fault): void {
-    this.#lastFailure = { why, at: this.#deps.clock.now() };
+    this.#snapshot.noteSilence(why);
   }
 
   /** Where a pod's ComfyUI, or another HTTP port of it, is reached; without a trailing slash. */
@@ -169,23 +158,23 @@ export class PodService implements Disposable {
   }
 
   async start(podId: string, signal: AbortSignal): Promise<Pod> {
-    return this.#put(await this.#start(podId, signal));
+    return this.#snapshot.put(await this.#start(podId, signal));
   }
 
   /** Undefined when the pod is gone. */
   async stop(podId: string, signal: AbortSignal): Promise<Pod | undefined> {
     const pod = await stopPod(this.#deps, podId, signal);
     await this.#options.commitments?.ended(podId);
-    return pod === undefined ? this.#remove(podId) : this.#put(pod);
+    return pod === undefined ? this.#snapshot.remove(podId) : this.#snapshot.put(pod);
   }
 
   async restart(podId: string, signal: AbortSignal): Promise<Pod> {
-    return this.#put(await restartPod(this.#deps, podId, signal));
+    return this.#snapshot.put(await restartPod(this.#deps, podId, signal));
   }
 
   /** Destroys the pod and its own disks. */
   async terminate(podId: string, signal: AbortSignal): Promise<void> {
-    const pod = this.#lastSeen?.pods.find((one) => one.id === podId);
+    const pod = this.#snapshot.find(podId);
     const ageMs = pod?.createdAtMs === undefined ? Infinity : Math.abs(this.#deps.clock.now() - pod.createdAtMs);
     await this.#terminate(podId, pod, ageMs < this.#deps.visibleWithinMs, signal);
   }
@@ -215,7 +204,7 @@ export class PodService implements Disposable {
     const podId = deployed.pod.id;
     try {
       const ready = await waitUntilReady(this.#deps, { ...wait, podId, stopOnFailure: true }, signal);
-      this.#put(ready.pod);
+      this.#snapshot.put(ready.pod);
       return { ...deployed, ...ready };
     } catch (error) {
       if (signal.aborted && !this.#life.signal.aborted) await this.#terminate(podId, deployed.pod, true);
@@ -227,7 +216,7 @@ export class PodService implements Disposable {
   /** Creates a pod and does not wait for it. @throws Fault as deployPod */
   async launch(request: DeployRequest, signal: AbortSignal): Promise<Deployed> {
     const deployed = await deployWithinBudget(this.#options.commitments, this.#deps, request, signal);
-    this.#put(deployed.pod);
+    this.#snapshot.put(deployed.pod);
     return deployed;
   }
 
@@ -271,11 +260,11 @@ export class PodService implements Disposable {
     await terminatePod(this.#deps, podId, { young }, signal);
     if (pod !== undefined && isOurs(pod)) await this.#deps.records.forget(pod.mark ?? pod.name);
     await this.#options.commitments?.ended(podId);
-    this.#remove(podId);
+    this.#snapshot.remove(podId);
   }
 
   async #start(podId: string, signal: AbortSignal): Promise<Pod> {
-    const { name = podId } = this.#lastSeen?.pods.find(({ id }) => id === podId) ?? {};
+    const { name = podId } = this.#snapshot.find(podId) ?? {};
     return startWithinBudget(this.#options.commitments, this.#deps, { id: podId, name }, signal);
   }
 
@@ -290,7 +279,7 @@ export class PodService implements Disposable {
     });
     if ('url' in pod) return pod;
     if (pod.status === 'TERMINATED') throw noSuchPod(podId);
-    this.#put(pod);
+    this.#snapshot.put(pod);
     await this.#options.doors?.assertKnown(pod);
     if (pod.status === 'RUNNING') {
       const first = await probe(url, signal);
@@ -308,10 +297,10 @@ export class PodService implements Disposable {
     try {
       if (startedByUs) {
         this.#startedHere.add(podId);
-        this.#put(await this.#start(podId, signal));
+        this.#snapshot.put(await this.#start(podId, signal));
       }
       const ready = await waitUntilReady(this.#deps, { ...wait, podId, stopOnFailure: startedByUs }, signal);
-      this.#put(ready.pod);
+      this.#snapshot.put(ready.pod);
       this.#answers.note(ready.pod);
       return ready;
     } catch (error) {
@@ -324,7 +313,7 @@ export class PodService implements Disposable {
   /** RunPod does not answer; a pod that ran when last seen may run on, which its ComfyUI can say. @throws Fault why */
   async #withoutRunpod(podId: string, url: string, why: Fault, signal: AbortSignal): Promise<ReadyPod> {
     if (isNotFound(why)) throw noSuchPod(podId);
-    const pod = this.#lastSeen?.pods.find(({ id }) => id === podId);
+    const pod = this.#snapshot.find(podId);
     if (pod?.status !== 'RUNNING' || !isPassing(why) || why.kind === 'unauthorized') throw why;
     const answer = await this.#deps.probe(url, signal);
     if (!answer.ready) throw why;
@@ -335,21 +324,16 @@ export class PodService implements Disposable {
     const { client, clock } = this.#options;
     try {
       for (;;) {
-        const before = this.#changes;
+        const before = this.#snapshot.changes;
         const pods = await client.listPods(this.#life.signal);
-        if (before !== this.#changes) continue;
-        this.#set(pods);
+        if (before !== this.#snapshot.changes) continue;
+        this.#snapshot.list(pods);
         this.#listed.fire({ pods, at: clock.now() });
         return pods;
       }
     } catch (error) {
       const why = toFault(error);
-      if (!this.#life.signal.aborted) {
-        this.#pods = unknown(this.#pods.known ? clock.now() : this.#pods.since, why);
-        // A refused key may be another one at the next call.
-        if (why.kind !== 'unauthorized') this.#lastFailure = { why, at: clock.now() };
-        this.#changed.fire();
-      }
+      if (!this.#life.signal.aborted) this.#snapshot.fail(why);
       throw why;
     }
   }
@@ -357,38 +341,10 @@ export class PodService implements Disposable {
   /** Shows what an action that failed has left behind. It must not hide the failure. */
   async #reread(podId: string): Promise<void> {
     try {
-      this.#put(await this.#options.client.getPod(podId, this.#life.signal));
+      this.#snapshot.put(await this.#options.client.getPod(podId, this.#life.signal));
     } catch (error) {
       this.#options.log.debug(`Pod ${podId} could not be read again: ${toFault(error).message}`);
     }
-  }
-
-  #put(pod: Pod): Pod {
-    this.#changes += 1;
-    const seen = this.#pods.known ? this.#pods.value : (this.#lastSeen?.pods ?? []);
-    const isNew = !seen.some((one) => one.id === pod.id);
-    const pods = isNew ? [pod, ...seen] : seen.map((one) => (one.id === pod.id ? pod : one));
-    if (this.#pods.known) this.#set(pods);
-    else {
-      // One pod is known, the list is not: but a pod that costs money must not be overlooked.
-      this.#lastSeen = { pods, at: this.#options.clock.now() };
-      this.#changed.fire();
-    }
-    return pod;
-  }
-
-  #remove(podId: string): undefined {
-    this.#changes += 1;
-    if (this.#pods.known) this.#set(this.#pods.value.filter((one) => one.id !== podId));
-    return undefined;
-  }
-
-  #set(pods: readonly Pod[]): void {
-    const at = this.#options.clock.now();
-    this.#pods = known(pods, at);
-    this.#lastSeen = { pods, at };
-    this.#lastFailure = undefined;
-    this.#changed.fire();
   }
 }
 

@@ -10,7 +10,8 @@ import { isOurs } from '../runpod/pod.ts';
 import type { Pod } from '../runpod/pod.ts';
 import { diskMicrosPerHour } from './podCost.ts';
 import { isActive } from './podFilter.ts';
-import type { PodListing, PodService } from './podService.ts';
+import type { PodService } from './podService.ts';
+import type { SeenPods } from './podSnapshot.ts';
 
 export interface PodWatchOptions {
   readonly pods: PodService;
@@ -76,7 +77,7 @@ export class PodWatch implements Disposable {
     this.#life.dispose();
   }
 
-  #count({ pods, at }: PodListing): void {
+  #count({ pods, at }: SeenPods): void {
     const { ledger, log, idleMs } = this.#options;
     const sights = pods.map((pod) => sightOf(pod, idleMs(), this.#options.pods.hasAnswered(pod)));
     this.#counting = this.#counting
