@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { bootingSinceMs } from '../../src/core/fleet/fleetPods.ts';
+import { bootingSinceMs, phaseOf } from '../../src/core/fleet/fleetPods.ts';
 import type { Pod } from '../../src/core/runpod/pod.ts';
 import type { FleetLook } from '../../src/core/store/fleetStore.ts';
 
@@ -33,5 +33,12 @@ describe('since when a pod boots', () => {
   it('is never ahead, whatever the clocks say', () => {
     assert.equal(since({ status: 'RUNNING', startedAtMs: 200_000 }), nowMs);
     assert.equal(since({ status: 'RUNNING', startedAtMs: 200_000 }, undefined, 80_000), 80_000);
+  });
+});
+
+describe('the phase of a pod', () => {
+  it('in a state that we do not know is not taken for stopped: it may cost money', () => {
+    assert.equal(phaseOf({ ...pod, status: 'MIGRATING' }, false), 'booting');
+    assert.equal(phaseOf({ ...pod, status: 'EXITED' }, false), 'stopped');
   });
 });

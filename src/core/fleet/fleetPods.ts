@@ -5,7 +5,7 @@ import { isOurs, isZeroGpu } from '../runpod/pod.ts';
 import type { Pod } from '../runpod/pod.ts';
 import type { FleetLoad, FleetLook } from '../store/fleetStore.ts';
 import type { FleetPod, PodPhase } from './fleetScene.ts';
-import { isActive } from './podFilter.ts';
+import { isStopped } from './podFilter.ts';
 import { comfyPort } from './proxyAddress.ts';
 
 /** From the start to the first answer, while nothing is measured: with the download of the image, and without. */
@@ -37,7 +37,7 @@ export interface FleetFacts {
 export function phaseOf(pod: Pod, answers: boolean): PodPhase {
   if (isZeroGpu(pod)) return 'zeroGpu';
   if (pod.status === 'ERROR') return 'failed';
-  if (!isActive(pod)) return 'stopped';
+  if (isStopped(pod)) return 'stopped';
   return pod.status === 'RUNNING' && answers ? 'ready' : 'booting';
 }
 

@@ -3,7 +3,7 @@ import type { Clock } from '../kernel/ports.ts';
 import { isNotFound } from '../runpod/isNotFound.ts';
 import type { Pod, PodAction } from '../runpod/pod.ts';
 import type { RunpodClient } from '../runpod/runpodClient.ts';
-import { isActive } from './podFilter.ts';
+import { isActive, isStopped } from './podFilter.ts';
 
 export interface PodActionDeps {
   readonly client: RunpodClient;
@@ -24,7 +24,7 @@ export async function startPod(deps: PodActionDeps, podId: string, signal: Abort
 /** Stops a pod and returns it once RunPod shows it stopped. A pod that is gone counts as stopped: undefined. */
 export async function stopPod(deps: PodActionDeps, podId: string, signal: AbortSignal): Promise<Pod | undefined> {
   try {
-    return await act(deps, podId, 'stop', (pod) => !isActive(pod), signal);
+    return await act(deps, podId, 'stop', isStopped, signal);
   } catch (error) {
     if (isNotFound(error) && (await absent(deps, podId, signal))) return undefined;
     throw error;
@@ -107,13 +107,15 @@ async function act(
   const { client, clock } = deps;
   const until = clock.now() + deps.confirmMs;
   let pod: Pod | undefined;
-  for (let sent = 0; sent < 3; sent++) {
+  for (let sent = 0; sent < 3;) {
     const lost = await send(deps, podId, action, signal);
     pod = await client.getPod(podId, signal);
     if (shows(pod)) return pod;
-    // 409: the pod's state forbids it, and no repetition changes that.
-    if (lost?.facts.status === 409) throw lost;
-    for (let reading = 0; lost === undefined || reading < 3; reading++) {
+    const isForbidden = lost?.facts.status === 409;
+    // A container that fails again and again can be stopped between two failures; no other state passes by itself.
+    if (isForbidden && (action !== 'stop' || pod.status === 'RUNNING')) throw lost;
+    if (!isForbidden) sent += 1;
+    for (let reading = 0; lost === undefined || reading < (isForbidden ? 1 : 3); reading++) {
       if (clock.now() >= until) throw unconfirmed(action, pod);
       await clock.sleep(deps.pollMs, signal);
       pod = await client.getPod(podId, signal);
@@ -143,8 +145,14 @@ async function send(
 
 function unconfirmed(action: PodAction, pod: Pod | undefined): Fault {
   const state = pod === undefined ? 'unknown' : pod.status;
+  const nextStep =
+    action === 'start'
+      ? 'Try again.'
+      : state === 'ERROR'
+        ? 'Terminate it: RunPod stops no pod whose container has failed, and it may still cost money.'
+        : "Look at RunPod's console: the pod may still cost money.";
   return new Fault('unavailable', `RunPod did not ${action} the pod (its state: ${state})`, {
     delivered: 'maybe',
-    nextStep: action === 'start' ? 'Try again.' : "Look at RunPod's console: the pod may still cost money.",
+    nextStep,
   });
 }

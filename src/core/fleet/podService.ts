@@ -1,3 +1,4 @@
+import { isBilled } from '../cost/podMeter.ts';
 import { Emitter } from '../kernel/event.ts';
 import type { Disposable, Event } from '../kernel/event.ts';
 import { Fault, isPassing, throwIfAborted, toFault } from '../kernel/fault.ts';
@@ -179,10 +180,10 @@ export class PodService implements Disposable {
     await this.#terminate(podId, pod, ageMs < this.#deps.visibleWithinMs, signal);
   }
 
-  /** Stops every pod that runs, or only those that we deployed. One that fails does not keep the others running. */
+  /** Stops every pod that costs GPU time, or only those that we deployed. One that fails does not keep the others running. */
   async stopAll(which: 'all' | 'ours', signal: AbortSignal): Promise<StoppedAll> {
     const pods = await this.refresh(signal);
-    const targets = pods.filter((pod) => isActive(pod) && (which === 'all' || isOurs(pod)));
+    const targets = pods.filter((pod) => isBilled(pod) && (which === 'all' || isOurs(pod)));
     const stopped: string[] = [];
     const failed: { pod: Pod; why: Fault }[] = [];
     await Promise.all(
@@ -249,7 +250,7 @@ export class PodService implements Disposable {
         adopted.push(pod);
       } else if (clock.now() - requestedAtMs > visibleWithinMs) await records.forget(name);
     }
-    return { adopted, running: pods.filter((pod) => isOurs(pod) && isActive(pod)) };
+    return { adopted, running: pods.filter((pod) => isOurs(pod) && isBilled(pod)) };
   }
 
   dispose(): void {

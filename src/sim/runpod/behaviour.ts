@@ -15,6 +15,8 @@ export interface RunpodBehaviour {
   /** After a start the first readings show the previous TCP port for this long. */
   stalePortMs: number;
   pagination: 'present' | 'absent' | 'stuckCursor' | 'shortPages';
+  /** RunPod may add a status: a running pod is shown in this one. */
+  runningShownAs: string;
   runtimeWhenNotRunning: 'null' | 'emptyObject';
   /** The specification's own create example lists `[start, terminate]`, against its prose. */
   actionsOnCreate: 'prose' | 'example';
@@ -51,6 +53,7 @@ export const presets = {
     deleteLagMs: 0,
     stalePortMs: 0,
     pagination: 'present',
+    runningShownAs: 'RUNNING',
     runtimeWhenNotRunning: 'null',
     actionsOnCreate: 'prose',
     rateLimit: 'on',

@@ -72,7 +72,7 @@ export function podView(pod: PodRecord, now: number, behaviour: RunpodBehaviour,
   return {
     id: pod.id,
     name: spec.name,
-    status,
+    status: running ? behaviour.runningShownAs : status,
     actions: actionsOf[status],
     image: spec.image,
     args: spec.args,

@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import { commands, settingPrefix, viewContainer } from '../../contract.ts';
-import { isActive } from '../../core/fleet/podFilter.ts';
+import { isBilled } from '../../core/cost/podMeter.ts';
 import type { Late } from '../../core/kernel/late.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
 import { costsCommands } from '../costs/costsCommands.ts';
@@ -40,7 +40,7 @@ export function allCommands(services: CommandServices, life: Lifetime): Promise<
   const { backends, demo, jobs, pods } = services;
   const documents = new TextDocuments(life);
   const logs = new PodLogs(services, life);
-  const activePods = (): number => (pods.lastSeen?.pods ?? []).filter(isActive).length;
+  const billedPods = (): number => (pods.lastSeen?.pods ?? []).filter(isBilled).length;
   return Promise.resolve([
     ...windowCommands(services),
     ...backendCommands(services),
@@ -58,7 +58,7 @@ export function allCommands(services: CommandServices, life: Lifetime): Promise<
     ...fleetCommands(services, life),
     ...endpointCommands({ ...services, logs }),
     ...keyCommands({ ...services, storage: services.keyStorage }),
-    statusMenu({ jobs, activePods }),
+    statusMenu({ jobs, billedPods }),
   ]);
 }
 

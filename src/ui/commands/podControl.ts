@@ -141,7 +141,7 @@ export async function stopAllPods(services: PodControlServices, signal: AbortSig
   const { pods, keys } = services;
   await requireRunpodKey(keys);
   const seen = await inBackground(vscode.l10n.t('Looking for running pods'), () => pods.refresh(signal));
-  const running = seen.filter((pod) => isBilled(pod) && pod.actions.includes('stop'));
+  const running = seen.filter(isBilled);
   const foreign = running.filter((pod) => !isOurs(pod));
   if (running.length === 0) {
     void vscode.window.showInformationMessage(vscode.l10n.t('PodRelay: no pod runs.'));

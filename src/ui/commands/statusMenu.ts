@@ -6,18 +6,18 @@ import type { Command } from './runCommand.ts';
 
 export interface StatusMenuServices {
   readonly jobs: JobRunner;
-  readonly activePods: () => number;
+  readonly billedPods: () => number;
 }
 
 /** What a click on the status bar item offers. */
-export function statusMenu({ jobs, activePods }: StatusMenuServices): Command {
+export function statusMenu({ jobs, billedPods }: StatusMenuServices): Command {
   const item = (label: string, id: CommandId, description = '') => ({ label, description, id });
   return {
     id: commands.showMenu,
     failure: vscode.l10n.t('The menu could not be shown'),
     run: async () => {
       const running = jobs.running().length;
-      const pods = activePods();
+      const pods = billedPods();
       /** Restricted Mode refuses what runs or starts something. */
       const ifTrusted = (label: string, id: CommandId) => (vscode.workspace.isTrusted ? [item(label, id)] : []);
       const items = [
