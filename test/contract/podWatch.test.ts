@@ -87,4 +87,53 @@ describe('watching pods that cost money', () => {
     await new Promise((resolve) => setTimeout(resolve, 300));
     assert.ok(listings.length <= 1, `${listings.length} looks after the end`);
   });
+
+  it('stops a pod whose container fails again and again', async () => {
+    await open();
+    world.settings = { ...world.settings, 'cloud.readyTimeoutMinutes': 800 / 60_000 };
+    world.sim.runpod.faults.set({ failure: { kind: 'crashLoop' } });
+    const { id } = world.sim.runpod.seedPod({ ...ours, status: 'PROVISIONING' });
+    await world.core.pods.refresh(world.signal);
+    await until('stopped', () => statusOf(id) === 'EXITED', 10_000);
+  });
+
+  it('says once that a pod cannot be stopped, and stops the others meanwhile', async () => {
+    await open();
+    world.settings = { ...world.settings, 'cloud.readyTimeoutMinutes': 800 / 60_000 };
+    world.sim.runpod.faults.set({ failure: { kind: 'errorAfterRun' }, times: 1 });
+    const failed = world.sim.runpod.seedPod({ ...ours, status: 'PROVISIONING' });
+    const { id } = world.sim.runpod.seedPod({ ...ours, name: 'podrelay-idle' });
+    await until('failed', () => statusOf(failed.id) === 'ERROR');
+    await world.core.pods.refresh(world.signal);
+    await until('the other is stopped', () => statusOf(id) === 'EXITED');
+    const told = (): number => world.log.filter((line) => /could not be stopped/.test(line)).length;
+    await until('told', () => told() > 0, 20_000);
+    assert.equal(told(), 1);
+    assert.equal(statusOf(failed.id), 'ERROR');
+  }).timeout(30_000);
+
+  it('does not take a restart for idle time', async () => {
+    await open();
+    world.settings = { ...world.settings, 'cloud.readyTimeoutMinutes': 30 };
+    world.sim.runpod.configure({
+      nextAppBootMs: 4 * idleMs * 200,
+      firstAppBootMs: [4 * idleMs * 200, 4 * idleMs * 200],
+    });
+    const { id } = world.sim.runpod.seedPod(ours);
+    const stops: number[] = [];
+    world.core.podWatch.onDidStopIdle(() => void stops.push(Date.now()));
+    let listed = 0;
+    world.core.pods.onDidList(() => (listed += 1));
+    await world.core.pods.refresh(world.signal);
+    await until('its ComfyUI was asked', () => listed > 2);
+    const restartedAt = Date.now();
+    await world.core.pods.restart(id, world.signal);
+    await until('stopped', () => stops.length > 0);
+    assert.equal(statusOf(id), 'EXITED');
+    const after = (stops[0] ?? 0) - restartedAt;
+    assert.ok(
+      after >= 5 * idleMs,
+      `it boots for ${4 * idleMs} ms and is idle for ${idleMs} ms: stopped after ${after} ms`,
+    );
+  });
 });

@@ -256,7 +256,16 @@ describe('the fleet against the simulated RunPod', () => {
     it('ends when the container fails', async () => {
       world.sim.faults.set({ failure: { kind: 'crashLoop' } });
       const fault = await faultOf(service.deploy(request, wait, signal), 'unavailable');
-      assert.match(fault.message, /failed to start/);
+      assert.match(fault.message, /failed to start; it could not be stopped and was terminated: nothing was on it/);
+      assert.deepEqual(states(), ['TERMINATED']);
+      assert.deepEqual([...world.records.owned, ...service.lastSeen!.pods], []);
+    });
+
+    it('says so when what has failed cannot be ended', async () => {
+      world.sim.faults.set({ failure: { kind: 'crashLoop' } });
+      world.sim.faults.set({ failure: { kind: 'status', status: 403, effect: 'before' }, on: ['deletePod'] });
+      const fault = await faultOf(service.deploy(request, wait, signal), 'unavailable');
+      assert.match(fault.message, /terminating it failed .*it still costs money/);
     });
 
     it('ends when the pod is stopped or terminated by someone else', async () => {

@@ -72,6 +72,7 @@ export class PodService implements Disposable {
   readonly #life = new Lifetime();
   readonly #changed = this.#life.own(new Emitter<void>());
   readonly #listed = this.#life.own(new Emitter<SeenPods>());
+  readonly #started = this.#life.own(new Emitter<string>());
   readonly #options: PodServiceOptions;
   readonly #deps: DeployDeps & ReadyDeps;
   readonly #waits: SharedWaits<ReadyProgress, ReadyPod>;
@@ -99,6 +100,11 @@ export class PodService implements Disposable {
   /** A complete list was read: what the ledger counts by. */
   get onDidList(): Event<SeenPods> {
     return this.#listed.event;
+  }
+
+  /** We have started or restarted the pod of this id: its boot begins anew. */
+  get onDidStart(): Event<string> {
+    return this.#started.event;
   }
 
   /** Its ComfyUI has answered since the pod was started last. */
@@ -170,7 +176,9 @@ export class PodService implements Disposable {
   }
 
   async restart(podId: string, signal: AbortSignal): Promise<Pod> {
-    return this.#snapshot.put(await restartPod(this.#deps, podId, signal));
+    const pod = await restartPod(this.#deps, podId, signal);
+    this.#started.fire(podId);
+    return this.#snapshot.put(pod);
   }
 
   /** Destroys the pod and its own disks. */
@@ -204,7 +212,9 @@ export class PodService implements Disposable {
     const deployed = await this.launch(request, signal);
     const podId = deployed.pod.id;
     try {
-      const ready = await waitUntilReady(this.#deps, { ...wait, podId, stopOnFailure: true }, signal);
+      const stop = (): Promise<unknown> => this.stop(podId, this.#life.signal);
+      const terminate = (): Promise<unknown> => this.#terminate(podId, deployed.pod, true);
+      const ready = await waitUntilReady(this.#deps, { ...wait, podId, stop, terminate }, signal);
       this.#snapshot.put(ready.pod);
       return { ...deployed, ...ready };
     } catch (error) {
@@ -266,7 +276,9 @@ export class PodService implements Disposable {
 
   async #start(podId: string, signal: AbortSignal): Promise<Pod> {
     const { name = podId } = this.#snapshot.find(podId) ?? {};
-    return startWithinBudget(this.#options.commitments, this.#deps, { id: podId, name }, signal);
+    const pod = await startWithinBudget(this.#options.commitments, this.#deps, { id: podId, name }, signal);
+    this.#started.fire(podId);
+    return pod;
   }
 
   async #bringUp(podId: string, wait: WaitOptions, signal: AbortSignal): Promise<ReadyPod> {
@@ -300,7 +312,8 @@ export class PodService implements Disposable {
         this.#startedHere.add(podId);
         this.#snapshot.put(await this.#start(podId, signal));
       }
-      const ready = await waitUntilReady(this.#deps, { ...wait, podId, stopOnFailure: startedByUs }, signal);
+      const stop = (): Promise<unknown> => this.stop(podId, this.#life.signal);
+      const ready = await waitUntilReady(this.#deps, { ...wait, podId, ...(startedByUs ? { stop } : {}) }, signal);
       this.#snapshot.put(ready.pod);
       this.#answers.note(ready.pod);
       return ready;

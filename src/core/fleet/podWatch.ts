@@ -9,7 +9,7 @@ import type { Clock, Log } from '../kernel/ports.ts';
 import { isOurs } from '../runpod/pod.ts';
 import type { Pod } from '../runpod/pod.ts';
 import { diskMicrosPerHour } from './podCost.ts';
-import { isActive } from './podFilter.ts';
+import { isStopped } from './podFilter.ts';
 import type { PodService } from './podService.ts';
 import type { SeenPods } from './podSnapshot.ts';
 
@@ -42,6 +42,16 @@ export interface IdleStop {
   readonly idleMs: number;
 }
 
+/** Of one pod, through all its states until it is stopped: one whose container fails again and again is never quiet anew. */
+interface Quiet {
+  /** It has had nothing to do since then. */
+  since: number;
+  /** Its ComfyUI has answered in this run. */
+  answered: boolean;
+  /** It could not be stopped, which was said. */
+  failed: boolean;
+}
+
 const defaultEveryMs = 30_000;
 const longestPauseMs = 300_000;
 /** Once a budget is spent, a pod without work is stopped after so long: the next step of a job is under way by then. */
@@ -56,8 +66,7 @@ export class PodWatch implements Disposable {
   readonly #options: PodWatchOptions;
   readonly #life = new Lifetime();
   readonly #stopped = this.#life.own(new Emitter<IdleStop>());
-  /** Since when a pod has had nothing to do, and whether its ComfyUI has answered in this run. */
-  readonly #quiet = new Map<string, { since: number; answered: boolean }>();
+  readonly #quiet = new Map<string, Quiet>();
   #looking = false;
   #nap = new AbortController();
   /** Accounting is one after the other, so that an older list never follows a newer one. */
@@ -68,6 +77,7 @@ export class PodWatch implements Disposable {
     const { pods } = options;
     this.#life.own(pods.onDidList((listing) => this.#count(listing)));
     this.#life.own(pods.onDidChange(() => this.#look()));
+    this.#life.own(pods.onDidStart((podId) => this.#quiet.delete(podId)));
   }
 
   /** A pod was stopped because it had nothing to do. */
@@ -147,26 +157,34 @@ export class PodWatch implements Disposable {
   }
 
   async #stopIdle(seen: readonly Pod[], signal: AbortSignal): Promise<void> {
-    const { pods, log, isOverBudget, overBudgetIdleMs = defaultOverBudgetIdleMs } = this.#options;
+    const { pods, isOverBudget, overBudgetIdleMs = defaultOverBudgetIdleMs } = this.#options;
     const idleMs = Math.min(this.#options.idleMs(), isOverBudget() ? overBudgetIdleMs : Infinity);
     const mayStop = (pod: Pod): boolean => isOurs(pod) || pods.wasStartedForJob(pod.id);
-    const candidates = seen.filter((pod) => isActive(pod) && mayStop(pod) && !pod.locked);
+    const candidates = seen.filter((pod) => !isStopped(pod) && mayStop(pod) && !pod.locked);
     for (const id of this.#quiet.keys()) if (!candidates.some((pod) => pod.id === id)) this.#quiet.delete(id);
-    for (const pod of candidates) {
-      const quietMs = await this.#quietMs(pod, signal);
-      if (quietMs === undefined || quietMs < idleMs) continue;
-      if (await this.#isFleets(pod)) continue;
-      try {
-        await pods.stop(pod.id, signal);
-        const why = isOverBudget() ? 'a budget is spent, and it' : 'it';
-        log.info(`Pod ${pod.name} was stopped: ${why} had nothing to do for ${Math.round(quietMs / 60_000)} min`);
-        this.#quiet.delete(pod.id);
-        this.#stopped.fire({ pod, idleMs: quietMs });
-      } catch (error) {
-        const fault = toFault(error);
-        if (fault.kind === 'cancelled') throw fault;
-        log.error(`The idle pod ${pod.name} could not be stopped; it is tried again`, fault);
-      }
+    // At once: one that cannot be stopped does not hold up the others.
+    await Promise.all(candidates.map((pod) => this.#stopWhenIdle(pod, idleMs, signal)));
+  }
+
+  async #stopWhenIdle(pod: Pod, idleMs: number, signal: AbortSignal): Promise<void> {
+    const { pods, log, clock, isOverBudget } = this.#options;
+    const quiet = this.#quiet.get(pod.id) ?? { since: clock.now(), answered: false, failed: false };
+    this.#quiet.set(pod.id, quiet);
+    const quietMs = await this.#quietMs(pod, quiet, signal);
+    if (quietMs === undefined || quietMs < idleMs || !isBilled(pod)) return;
+    // The fleet has no plan for a container that has failed.
+    if (pod.status !== 'ERROR' && (await this.#isFleets(pod))) return;
+    try {
+      await pods.stop(pod.id, signal);
+      const why = isOverBudget() ? 'a budget is spent, and it' : 'it';
+      log.info(`Pod ${pod.name} was stopped: ${why} had nothing to do for ${Math.round(quietMs / 60_000)} min`);
+      this.#quiet.delete(pod.id);
+      this.#stopped.fire({ pod, idleMs: quietMs });
+    } catch (error) {
+      const fault = toFault(error);
+      if (fault.kind === 'cancelled') throw fault;
+      if (!quiet.failed) log.error(`The idle pod ${pod.name} could not be stopped; it is tried again`, fault);
+      quiet.failed = true;
     }
   }
 
@@ -181,11 +199,9 @@ export class PodWatch implements Disposable {
   }
 
   /** How long the pod has had nothing to do; undefined while it works, or may still be starting. */
-  async #quietMs(pod: Pod, signal: AbortSignal): Promise<number | undefined> {
+  async #quietMs(pod: Pod, entry: Quiet, signal: AbortSignal): Promise<number | undefined> {
     const { clock, queueLength, jobsOn, lastJobAt, bootMs } = this.#options;
-    const entry = this.#quiet.get(pod.id) ?? { since: clock.now(), answered: false };
-    this.#quiet.set(pod.id, entry);
-    const length = pod.status === 'RUNNING' ? await queueLength(pod, signal) : undefined;
+    const length = hasNoComfy(pod) ? undefined : await queueLength(pod, signal);
     const firstAnswer = length !== undefined && !entry.answered;
     entry.answered ||= length !== undefined;
     if (jobsOn(pod) > 0 || (length ?? 0) > 0 || firstAnswer) entry.since = clock.now();
@@ -193,6 +209,11 @@ export class PodWatch implements Disposable {
     const quietMs = clock.now() - entry.since;
     return !entry.answered && quietMs < bootMs() ? undefined : quietMs;
   }
+}
+
+/** In a state that we do not know it may be at work. */
+function hasNoComfy({ status }: Pod): boolean {
+  return status === 'PROVISIONING' || status === 'STARTING' || status === 'ERROR';
 }
 
 /** What the ledger counts by. */

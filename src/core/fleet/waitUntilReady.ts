@@ -5,7 +5,6 @@ import { isZeroGpu } from '../runpod/pod.ts';
 import type { Pod } from '../runpod/pod.ts';
 import { tokenUnknown } from './agentDoors.ts';
 import type { ComfyProbe } from './comfyProbe.ts';
-import { stopPod } from './podActions.ts';
 import type { PodActionDeps } from './podActions.ts';
 import { comfyPort, proxyAddress } from './proxyAddress.ts';
 
@@ -37,8 +36,10 @@ export interface ReadyOptions {
   readonly podId: string;
   /** A first boot of a ComfyUI image takes minutes, and up to 30 (RunPod docs, tutorials/pods/comfyui). */
   readonly readyTimeoutMs: number;
-  /** Stop the pod when the wait fails: set by whoever started it. */
-  readonly stopOnFailure: boolean;
+  /** Stops the pod when the wait fails: given by whoever started it. */
+  readonly stop?: () => Promise<unknown>;
+  /** Given for a pod that was just made, on which nothing is: where it cannot be stopped. */
+  readonly terminate?: () => Promise<unknown>;
   readonly onProgress: (progress: ReadyProgress) => void;
 }
 
@@ -75,7 +76,7 @@ export async function waitUntilReady(deps: ReadyDeps, options: ReadyOptions, sig
     const ending = pod instanceof Fault ? endingOf(pod, clock.now() - startedAt, deps) : failureOf(pod);
     if (ending !== undefined) {
       endings += 1;
-      if (endings >= readingsToBelieve) throw await giveUp(deps, options, ending, pod);
+      if (endings >= readingsToBelieve) throw await giveUp(options, ending, pod);
       lastWhy = ending.message;
     } else {
       endings = 0;
@@ -88,14 +89,14 @@ export async function waitUntilReady(deps: ReadyDeps, options: ReadyOptions, sig
         return { pod, url, comfyVersion: answer.version };
       }
       // Its agent answers and does not know our token: it never will.
-      if (answer.why.kind === 'unauthorized') throw await giveUp(deps, options, tokenUnknown(pod.name), pod);
+      if (answer.why.kind === 'unauthorized') throw await giveUp(options, tokenUnknown(pod.name), pod);
       lastWhy = answer.why.message;
     }
     if (clock.now() - startedAt >= options.readyTimeoutMs) {
       const minutes = minutesText(options.readyTimeoutMs);
       const at = lastWhy === '' ? '' : `; last: ${lastWhy}`;
       const fault = new Fault('timeout', `The pod was not ready within ${minutes} (${phaseTexts[phase]}${at})`);
-      throw await giveUp(deps, options, fault, pod);
+      throw await giveUp(options, fault, pod);
     }
     await clock.sleep(deps.pollMs, signal);
   }
@@ -139,22 +140,35 @@ function phaseOf(pod: Pod): ReadyPhase {
   return pod.status === 'STARTING' ? 'container' : 'allocation';
 }
 
-/** The fault to throw, after the pod has been stopped where that is ours to do; it says which. */
-async function giveUp(deps: ReadyDeps, options: ReadyOptions, fault: Fault, pod: Pod | Fault): Promise<Fault> {
+/** The fault to throw, after the pod has been ended where that is ours to do; it says how. */
+async function giveUp({ stop, terminate }: ReadyOptions, fault: Fault, pod: Pod | Fault): Promise<Fault> {
   const status = pod instanceof Fault ? undefined : pod.status;
   const over = status === 'EXITED' || status === 'TERMINATED' || fault.facts.status === 404;
-  if (over || !options.stopOnFailure) return fault;
-  if (status === 'ERROR') return told(fault, 'it cannot be stopped, only terminated, and may still cost money');
+  if (over || stop === undefined) return fault;
+  // RunPod stops no pod whose container has failed.
+  if (status !== 'ERROR' || terminate === undefined) {
+    try {
+      await stop();
+      return told(fault, 'it was stopped');
+    } catch (error) {
+      if (terminate === undefined) return told(fault, stillCosts('stopping', error));
+    }
+  }
   try {
-    await stopPod(deps, options.podId, deps.life);
-    return told(fault, 'it was stopped');
+    await terminate();
+    return told(fault, 'it could not be stopped and was terminated: nothing was on it', 'Deploy another pod.');
   } catch (error) {
-    return told(fault, `and stopping it failed (${toFault(error).message}): it still costs money`);
+    return told(fault, stillCosts('terminating', error));
   }
 }
 
-function told(fault: Fault, what: string): Fault {
-  return new Fault(fault.kind, `${fault.message}; ${what}`, fault.facts, { cause: fault });
+function stillCosts(what: string, error: unknown): string {
+  return `and ${what} it failed (${toFault(error).message}): it still costs money`;
+}
+
+function told(fault: Fault, what: string, nextStep = fault.facts.nextStep): Fault {
+  const facts = nextStep === undefined ? fault.facts : { ...fault.facts, nextStep };
+  return new Fault(fault.kind, `${fault.message}; ${what}`, facts, { cause: fault });
 }
 
 function minutesText(ms: number): string {
