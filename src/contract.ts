@@ -1,6 +1,7 @@
 /** Every id that package.json and the code share. `manifest.test.ts` holds the two to each other. */
 export const commands = {
   runWorkflow: 'podrelay.workflow.run',
+  runWithInputs: 'podrelay.workflow.runWithInputs',
   generateFromPrompt: 'podrelay.prompt.generate',
   generateFromSelection: 'podrelay.selection.generate',
   repeatLast: 'podrelay.job.repeat',

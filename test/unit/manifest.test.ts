@@ -124,10 +124,10 @@ describe('manifest: commands', () => {
   });
 
   it('asks for a trusted workspace before anything that may spend', () => {
-    const { runWorkflow, queueBatch, addToQueue, retryJob, deployPod, startPod, restartPod } = commands;
+    const { runWorkflow, runWithInputs, queueBatch, addToQueue, retryJob, deployPod, startPod, restartPod } = commands;
     const { createEndpoint, useEndpoint, setEndpointWorkers } = commands;
     const spending = [
-      ...[runWorkflow, queueBatch, addToQueue, retryJob, deployPod, startPod, restartPod],
+      ...[runWorkflow, runWithInputs, queueBatch, addToQueue, retryJob, deployPod, startPod, restartPod],
       ...[createEndpoint, useEndpoint, setEndpointWorkers],
     ];
     for (const id of spending) {

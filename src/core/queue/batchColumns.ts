@@ -45,7 +45,7 @@ export class BatchColumns {
     if (typeof found === 'string') return { is: 'unknown', why: found };
     const [place] = found;
     if (place === undefined) return { is: 'unknown', why: 'it names no input of this workflow' };
-    const takes = known === 'seed' ? 'seed' : this.#takes(place);
+    const takes = known === 'seed' ? 'seed' : this.takes(place);
     return takes === undefined
       ? { is: 'unknown', why: `${place.nodeId}.${place.input} holds a list, which no column can set` }
       : { is: 'input', places: found, takes };
@@ -70,7 +70,8 @@ export class BatchColumns {
       : this.inputs.byName(name);
   }
 
-  #takes(place: InputPlace): Takes | undefined {
+  /** What may stand there; undefined = a list. */
+  takes(place: InputPlace): Takes | undefined {
     const { nodeId, input } = place;
     const value = this.inputs.valueAt(place);
     const classType = this.inputs.classOf(nodeId);

@@ -15,6 +15,11 @@ export interface InputPlace {
 /** Where a value stands, or why that cannot be told: a sentence. */
 export type Found = readonly InputPlace[] | string;
 
+/** Values that may be meant by one name, of which each is another. */
+interface Several {
+  readonly either: readonly InputPlace[];
+}
+
 /** What a column may be called without naming a node. */
 export const knownInputs = [
   'prompt',
@@ -51,6 +56,19 @@ export class WorkflowInputs {
   }
 
   find(what: KnownInput): Found {
+    return oneOf(this.#search(what));
+  }
+
+  /** By a plain name: each value that it means, with all the places of that value. */
+  each(name: string): readonly (readonly InputPlace[])[] {
+    const known = knownInputs.find((one) => one === name);
+    const found = known === undefined ? this.#searchName(name) : this.#search(known);
+    if (typeof found === 'string') return [];
+    if ('either' in found) return found.either.map((place) => [place]);
+    return found.length === 0 ? [] : [found];
+  }
+
+  #search(what: KnownInput): Found | Several {
     switch (what) {
       case 'prompt':
         return this.#texts('positive');
@@ -74,12 +92,16 @@ export class WorkflowInputs {
 
   /** An input by its bare name, when one active node alone has it as a value. */
   byName(name: string): Found {
+    return oneOf(this.#searchName(name));
+  }
+
+  #searchName(name: string): Found | Several {
     const places = this.#active.flatMap((nodeId) =>
       Object.entries(this.#inputs(nodeId))
         .filter(([input, value]) => plainName(input) === name && !isLink(value))
         .map(([input]) => ({ nodeId, input })),
     );
-    return places.length > 1 ? this.#choice(places) : places;
+    return places.length > 1 ? { either: places } : places;
   }
 
   /** `6.text`, or `Title.text`: the node by its id, its title or its class. */
@@ -142,7 +164,7 @@ export class WorkflowInputs {
     return [];
   }
 
-  #texts(side: PromptSide): Found {
+  #texts(side: PromptSide): Found | Several {
     const encoders = this.#samplers.flatMap((sampler) => findPromptInputs(this.#workflow, sampler, side));
     if (encoders.length === 0) return `no sampler of this workflow gets a ${side} text`;
     const places: InputPlace[] = [];
@@ -156,7 +178,7 @@ export class WorkflowInputs {
     const found = unique(places);
     const nodes = new Set(found.map(({ nodeId }) => nodeId));
     const texts = new Set(found.map((place) => this.valueAt(place)));
-    return nodes.size > 1 && texts.size > 1 ? this.#choice(found) : found;
+    return nodes.size > 1 && texts.size > 1 ? { either: found } : found;
   }
 
   #seeds(): Found {
@@ -168,31 +190,31 @@ export class WorkflowInputs {
   }
 
   /** Of the sampler, else of what feeds it. */
-  #settings(what: string, names: readonly string[]): Found {
+  #settings(what: string, names: readonly string[]): Found | Several {
     const own = this.#places(this.#samplers, names, numberHolders, 'number');
     const found = own.length > 0 ? own : this.#places(this.#active, names, numberHolders, 'number');
     if (found.length === 0) return `no sampler of this workflow has ${what}`;
     const values = new Set(found.map((place) => JSON.stringify(this.valueAt(place))));
-    return values.size > 1 ? this.#choice(found) : found;
+    return values.size > 1 ? { either: found } : found;
   }
 
-  #named(what: string, names: readonly string[]): Found {
+  #named(what: string, names: readonly string[]): Found | Several {
     for (const name of names) {
       const found = this.#places(this.#active, [name], textHolders, 'string');
-      if (found.length > 0) return found.length > 1 ? this.#choice(found) : found;
+      if (found.length > 0) return found.length > 1 ? { either: found } : found;
     }
     return `no node of this workflow loads a ${what}`;
   }
 
-  #images(): Found {
+  #images(): Found | Several {
     const loaders = this.#active.filter((id) => isImageLoader(this.classOf(id)));
     const found = this.#places(loaders, ['image'], textHolders, 'string');
     if (found.length === 0) return 'no node of this workflow loads an image';
-    return found.length > 1 ? this.#choice(found) : found;
+    return found.length > 1 ? { either: found } : found;
   }
 
   /** Where the picture begins: the last node with a size on the way back from the outputs. */
-  #size(side: 'width' | 'height'): Found {
+  #size(side: 'width' | 'height'): Found | Several {
     const sized = (id: string): boolean => 'width' in this.#inputs(id) && 'height' in this.#inputs(id);
     const starts = new Set<string>();
     for (const sampler of this.#samplers) {
@@ -210,7 +232,7 @@ export class WorkflowInputs {
     const nodes = starts.size > 0 ? [...starts] : this.#active.filter(sized);
     const found = this.#places(nodes, [side], numberHolders, 'number');
     if (found.length === 0) return `no node of this workflow sets the ${side}`;
-    return found.length > 1 ? this.#choice(found) : found;
+    return found.length > 1 ? { either: found } : found;
   }
 
   #places(
@@ -237,11 +259,12 @@ export class WorkflowInputs {
       .flatMap((input) => this.#holder({ nodeId: source, input }, names, type, depth + 1) ?? []);
     return found.length === 1 ? found[0] : undefined;
   }
+}
 
-  #choice(places: readonly InputPlace[]): string {
-    const names = places.map(({ nodeId, input }) => `${nodeId}.${input}`);
-    return `it could mean ${list(names, 'or')}: use such a name`;
-  }
+function oneOf(found: Found | Several): Found {
+  if (typeof found === 'string' || !('either' in found)) return found;
+  const names = found.either.map(({ nodeId, input }) => `${nodeId}.${input}`);
+  return `it could mean ${list(names, 'or')}: use such a name`;
 }
 
 /** As columns are compared: `Negative Prompt` → `negative_prompt`. */

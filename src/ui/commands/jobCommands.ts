@@ -6,6 +6,8 @@ import type { Late } from '../../core/kernel/late.ts';
 import { newSeed } from '../jobs/jobStarter.ts';
 import type { JobStarter, WantedJob } from '../jobs/jobStarter.ts';
 import { readWorkflow } from '../jobs/readWorkflow.ts';
+import { chooseInputs } from '../jobs/runWithInputs.ts';
+import type { KeptChanges } from '../jobs/runWithInputs.ts';
 import type { Command } from './runCommand.ts';
 
 export interface JobCommandServices {
@@ -18,12 +20,19 @@ const longestPrompt = 8_000;
 
 export function jobCommands({ starter }: JobCommandServices): readonly Command[] {
   const failure = vscode.l10n.t('The picture could not be made');
+  const kept: KeptChanges = new Map();
   return [
     {
       id: commands.runWorkflow,
       failure: vscode.l10n.t('The workflow could not be run'),
       run: async ([file], signal) =>
         starter.start(await readWorkflow(file instanceof vscode.Uri ? file : undefined), signal),
+    },
+    {
+      id: commands.runWithInputs,
+      failure: vscode.l10n.t('The workflow could not be run'),
+      run: async ([file], signal) =>
+        starter.start(await chooseInputs(file instanceof vscode.Uri ? file : undefined, kept), signal),
     },
     {
       id: commands.generateFromPrompt,
