@@ -109,6 +109,8 @@ export const contextKeys = {
   demoLocal: 'podrelay.demoLocal',
   /** The demo's RunPod works. */
   demoCloud: 'podrelay.demoCloud',
+  /** Paths of the workflows that are on the screen. */
+  workflows: 'podrelay.workflows',
   /** A job runs or waits. */
   running: 'podrelay.running',
   /** A job has run in this window. */

@@ -3,6 +3,7 @@ import { late } from '../core/kernel/late.ts';
 import type { Lifetime } from '../core/kernel/lifetime.ts';
 import { settingRules } from '../core/settings.ts';
 import { registerCommands } from './commands/runCommand.ts';
+import { registerEditor } from './editor/registerEditor.ts';
 import { tellFleet } from './fleet/tellFleet.ts';
 import { recoverOnStart } from './jobs/recoverOnStart.ts';
 import { tellBudgets } from './costs/budgetNotices.ts';
@@ -76,6 +77,7 @@ export function registerUi(services: UiServices, life: Lifetime): void {
   );
   registerJobsView(services, life);
   services.outputs.attach({ ...services, starter, isDemo }, life);
+  registerEditor(services, life);
   registerStatusBar({ ...services, isDemo, isSetUp, hasRunpodKey }, life);
   registerQueueProgress(services, life);
   tellBudgets(services.budgets, log, life);

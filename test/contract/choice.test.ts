@@ -1,5 +1,6 @@
 // What measurements lead to, over the whole simulator: where a job goes by each strategy, and which GPU is advised.
 import assert from 'node:assert/strict';
+import type { Workflow } from '../../src/core/comfy/workflow.ts';
 import { deployRequest } from '../../src/core/fleet/deployRequest.ts';
 import { rankGpus } from '../../src/core/fleet/rankGpus.ts';
 import type { GpuCandidate } from '../../src/core/fleet/rankGpus.ts';
@@ -112,6 +113,32 @@ describe('choice', function () {
     );
     const onPod = backends.find(({ id }) => id === `pod:${pod}`);
     assert.ok((onPod?.micros ?? 0) > 0);
+  });
+
+  it('is told of a job that is thought of, with what Gemini cannot be asked for, and asks nobody', async () => {
+    await run();
+    set({ 'gemini.enabled': true });
+    await world.core.backends.checkAll(world.signal);
+    const asked = world.sim.local.requests.length;
+    const plain = samplerWorkflow(1);
+    const [sampler = ''] = Object.keys(plain).filter((id) => 'positive' in (plain[id]?.inputs ?? {}));
+    const { positive } = plain[sampler]?.inputs ?? {};
+    const control = { class_type: 'ControlNetApply', inputs: { conditioning: positive, strength: 1 } };
+    const controlled = {
+      ...plain,
+      control,
+      [sampler]: { ...plain[sampler]!, inputs: { ...plain[sampler]!.inputs, positive: ['control', 0] } },
+    };
+    const figures = async (workflow: Workflow) => {
+      const { about, backends } = await world.core.choice.outlook([], { label: 'mine', workflow });
+      assert.equal(about, 'mine');
+      return backends.find(({ id }) => id === 'gemini');
+    };
+    assert.ok(((await figures(plain))?.micros ?? 0) > 0);
+    const cannot = await figures(controlled);
+    assert.equal(cannot?.seconds, undefined);
+    assert.match(cannot?.why ?? '', /^ControlNet \(node control\)/);
+    assert.equal(world.sim.local.requests.length, asked);
   });
 
   describe('of a GPU to deploy', () => {

@@ -14,11 +14,17 @@ describe('a workflow in the editor', function () {
 
   before(async () => {
     workbench = await openWorkbench({
-      workspaceFiles: { 'text-to-image.json': sample },
+      workspaceFiles: {
+        'text-to-image.json': sample,
+        'package.json': '{ "name": "none", "nodes": [] }\n',
+        'editor.json': JSON.stringify({
+          last_node_id: 1,
+          nodes: [{ id: 1, type: 'SaveImage', pos: [0, 0] }],
+          links: [],
+        }),
+      },
       openFile: 'text-to-image.json',
     });
-    await workbench.command('PodRelay: Try the Demo (No Account)');
-    await workbench.notification(/The demo runs/);
   });
   after(async () => workbench?.close());
   afterEach(async function () {
@@ -29,6 +35,13 @@ describe('a workflow in the editor', function () {
     const folder = path.join(workbench.workspace, 'generated');
     return existsSync(folder) ? readdirSync(folder).filter((name) => /\.png$/.test(name)) : [];
   };
+  async function openFile(name: string): Promise<void> {
+    const { page } = workbench;
+    await page.keyboard.press('Control+P');
+    await page.locator('.quick-input-widget .quick-input-box input').fill(name);
+    await page.locator('.quick-input-list .monaco-list-row', { hasText: name }).first().click();
+    await page.locator('.tab.active', { hasText: name }).waitFor();
+  }
   /** The list, once it begins so. */
   const listThat = (first: RegExp): Promise<readonly string[]> =>
     workbench.until(`a list that begins with ${String(first)}`, async () => {
@@ -36,6 +49,44 @@ describe('a workflow in the editor', function () {
       return first.test(items[0] ?? '') && items;
     });
   const story = (name: string): Promise<Sidecar> => readSidecar(path.join(workbench.workspace, 'generated', name));
+
+  it('is offered to run, with what it would take on each backend, and no other file is', async () => {
+    const { page } = workbench;
+    const lenses = page.locator('.monaco-editor .codelens-decoration');
+    const lensText = async (): Promise<string> => (await lenses.allInnerTexts()).join(' ').replaceAll(/\s+/g, ' ');
+    // Opening a file asks nobody.
+    await workbench.until('a way to ask', async () =>
+      (await lensText()).includes('▷ Run | Run with Inputs… | Check Backends'),
+    );
+    await workbench.command('PodRelay: Try the Demo (No Account)');
+    await workbench.notification(/The demo runs/);
+    const line = await workbench.until('the backends above the workflow', async () => {
+      const text = await lensText();
+      return /Run with Inputs….*local about \d+ s free/.test(text) && text;
+    });
+    assert.match(line, /pod about \d+ min, price not known/);
+    assert.match(line, /Gemini about [\d.]+ s \$0\.0\d/);
+    const run = page.locator('.editor-actions .action-label[aria-label="Run Workflow"]');
+    assert.equal(await run.count(), 1);
+    await workbench.screenshot('lenses-dark');
+    await lenses.locator('a', { hasText: 'free' }).click();
+    const box = page.locator('.quick-input-widget .quick-input-box input');
+    await workbench.until('figures for this workflow', async () =>
+      (await box.getAttribute('placeholder'))?.includes('a job like ‘text-to-image.json’'),
+    );
+    await page.keyboard.press('Escape');
+    await openFile('package.json');
+    await workbench.until('no run button', async () => (await run.count()) === 0);
+    assert.equal(await lenses.count(), 0);
+    await openFile('editor.json');
+    await workbench.until('the lens of the other format', async () =>
+      (await lensText()).includes('ComfyUI editor format: how to run it'),
+    );
+    await lenses.locator('a').first().click();
+    await workbench.notification(/Workflow → Export \(API\)/);
+    await openFile('text-to-image.json');
+    await run.waitFor();
+  });
 
   it('runs with other values, which are refused where they are none, and stays as it is', async () => {
     const { page } = workbench;
@@ -53,6 +104,7 @@ describe('a workflow in the editor', function () {
     await workbench.choose('Seed');
     await workbench.answer('random');
     await workbench.choose('Prompt');
+    await page.locator('.quick-input-widget', { hasText: 'A text' }).waitFor();
     await page.keyboard.press('Escape');
     const changed = await listThat(/^Run ?changed: Seed, Width$/);
     assert.ok(

@@ -202,12 +202,12 @@ describe('manifest: views and when clauses', () => {
       'viewItem',
       'isWorkspaceTrusted',
       'resourceExtname',
-      'resourceLangId',
+      'resourcePath',
       'editorHasSelection',
     ];
     const known = new Set<string>([...ofVscode, ...Object.values(contextKeys)]);
     for (const clause of clauses) {
-      const bare = clause.replaceAll(/\/[^/]*\//g, '').replaceAll(/(==|!=|=~|\bin\b)\s*[^\s&|)]+/g, '');
+      const bare = clause.replaceAll(/\/[^/]*\//g, '').replaceAll(/(==|!=|=~)\s*[^\s&|)]+|\bin\b/g, '');
       for (const [word] of bare.matchAll(/[A-Za-z][\w.-]*/g)) {
         const setting = word.startsWith(`config.${settingPrefix}`) ? word.slice(`config.${settingPrefix}`.length) : '';
         assert.ok(known.has(word) || settingKeys.includes(setting as never), `'${word}' in: ${clause}`);

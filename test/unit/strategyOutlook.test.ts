@@ -70,6 +70,16 @@ describe('what each strategy does with the next job', () => {
     ]);
   });
 
+  it('does not send it where it cannot be, and says why there', () => {
+    const excluded = [{ backend: 'local', why: 'It lacks a node', for: 'ever', times: 1 }] as const;
+    const { strategies, backends } = strategyOutlook({ key: 'portrait', models: [] }, scene, choices, excluded);
+    assert.deepEqual([...new Set(strategies.map(({ backend }) => backend?.id))], ['pod:a']);
+    assert.deepEqual(
+      [backends[0]?.seconds, backends[0]?.micros, backends[0]?.why],
+      [undefined, undefined, 'It lacks a node'],
+    );
+  });
+
   it('tells of every backend, in the order of the chain, how far it is known', () => {
     const [local, pod, stopped, gemini] = look().backends;
     assert.deepEqual([local?.basis, pod?.basis], ['measured', 'measured']);

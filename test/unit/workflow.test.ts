@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { nodeClasses, parseWorkflow } from '../../src/core/comfy/workflow.ts';
+import { longestWorkflow, workflowFormat } from '../../src/core/comfy/workflowFormat.ts';
 import { Fault } from '../../src/core/kernel/fault.ts';
 
 function rejection(text: string): Fault {
@@ -71,5 +72,36 @@ describe('workflow files', () => {
   it('accepts the sample that new users see first', () => {
     const sample = readFileSync(new URL('../../media/samples/text-to-image.json', import.meta.url), 'utf8');
     assert.ok(nodeClasses(parseWorkflow(sample)).includes('KSampler'));
+  });
+});
+
+describe('what a JSON file is', () => {
+  const format = (json: unknown) => workflowFormat(JSON.stringify(json));
+
+  it('is a workflow in API format, bare or as a request body, whatever is wrong with it', () => {
+    assert.equal(format({ 1: empty, 2: save }), 'api');
+    assert.equal(workflowFormat(`\uFEFF${JSON.stringify({ 1: empty })}`), 'api');
+    assert.equal(format({ prompt: { 1: empty }, client_id: 'x' }), 'api');
+    assert.equal(format({ 1: empty, 2: { ...save, inputs: { images: ['9', 0] } } }), 'api');
+  });
+
+  it("is one in the format of ComfyUI's editor", () => {
+    const node = { id: 1, type: 'KSampler', pos: [0, 0], size: [200, 100] };
+    assert.equal(format({ last_node_id: 1, nodes: [node], links: [] }), 'editor');
+  });
+
+  it('is none: packages, settings, other graphs, records of ours, what is too long', () => {
+    const packageJson = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+    assert.equal(workflowFormat(packageJson), 'none');
+    assert.equal(format({ nodes: [{ id: 'a', type: 'person' }], links: [{ source: 'a', target: 'a' }] }), 'none');
+    assert.equal(format({ version: 1, jobId: 'x', workflow: { 1: empty } }), 'none');
+    assert.equal(format({ class_type: 'KSampler' }), 'none');
+    assert.equal(format([{ class_type: 'KSampler' }]), 'none');
+    assert.equal(workflowFormat('not JSON at all'), 'none');
+    assert.equal(workflowFormat(`{"1":${JSON.stringify(empty)}}${' '.repeat(longestWorkflow)}`), 'none');
+  });
+
+  it('may be one, once it is JSON', () => {
+    assert.equal(workflowFormat(JSON.stringify({ 1: empty }).slice(0, -1)), 'broken');
   });
 });

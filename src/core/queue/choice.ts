@@ -5,6 +5,7 @@ import type { Workflow } from '../comfy/workflow.ts';
 import { adviseGpus } from '../cost/gpuAdvice.ts';
 import type { GpuAdviceList } from '../cost/gpuAdvice.ts';
 import type { GpuCandidate } from '../fleet/rankGpus.ts';
+import { geminiLimits, mapWorkflow } from '../gemini/mapWorkflow.ts';
 import { mediaOf } from '../generate/mediaOf.ts';
 import type { Clock } from '../kernel/ports.ts';
 import type { Database } from '../store/database.ts';
@@ -34,12 +35,18 @@ interface About {
   readonly about: string | undefined;
 }
 
+/** A job that is thought of. */
+export interface ImaginedJob {
+  readonly label: string;
+  readonly workflow: Workflow;
+}
+
 /** What measurements say to a person who chooses. */
 export interface Choice {
   /** By the workflow that is run most. Faults: 'io'. */
   adviseGpus(candidates: readonly GpuCandidate[]): Promise<GpuAdviceList & About>;
-  /** Of the next job: the head of the queue, else one like the last. Asks no backend. Faults: 'io'. */
-  outlook(choices: readonly StrategyChoice[]): Promise<Outlook & About>;
+  /** Of this job, else of the next one: the head of the queue, else one like the last. Asks no backend. Faults: 'io'. */
+  outlook(choices: readonly StrategyChoice[], job?: ImaginedJob): Promise<Outlook & About>;
   /** Faults: 'io'. */
   forecaster(job: ForetoldJob): Promise<Forecaster>;
 }
@@ -64,9 +71,12 @@ export function createChoice(options: ChoiceOptions): Choice {
       const { label: about, fingerprint } = usualJob(await readRecentJobs(database, jobsLookedAt));
       return { ...adviseGpus(candidates, fingerprint.key, await freshBook()), about };
     },
-    async outlook(choices) {
-      const [next] = await readRecentJobs(database, 1);
-      const { label: about, fingerprint, workflow } = usualJob(next === undefined ? [] : [next]);
+    async outlook(choices, job) {
+      const next =
+        job === undefined
+          ? usualJob(await readRecentJobs(database, 1))
+          : { ...job, fingerprint: fingerprintOf(job.workflow) };
+      const { label: about, fingerprint, workflow } = next;
       const nowMs = clock.now();
       const { atWork } = await schedule.look(nowMs, 0);
       const scene: QueueScene = {
@@ -80,7 +90,10 @@ export function createChoice(options: ChoiceOptions): Choice {
         resting: new Map(),
         freeSince: new Map(),
       };
-      return { ...strategyOutlook(fingerprint, scene, choices), about };
+      // What Gemini cannot be asked for is told by the graph alone; the usual picture has no words yet.
+      const [why] = about === undefined ? [] : mapWorkflow(workflow, geminiLimits).report.refused;
+      const excluded = why === undefined ? [] : [{ backend: 'gemini', why, for: 'ever', times: 1 } as const];
+      return { ...strategyOutlook(fingerprint, scene, choices, excluded), about };
     },
     async forecaster({ workflow }) {
       const fingerprint = fingerprintOf(workflow);

@@ -1,4 +1,5 @@
 import type { Strategy } from '../routing/strategy.ts';
+import type { Exclusion } from './afterFault.ts';
 import { dispatch } from './dispatch.ts';
 import type { WaitingJob, Worker } from './dispatch.ts';
 import type { Fingerprint } from './fingerprint.ts';
@@ -37,21 +38,25 @@ export interface Outlook {
   readonly strategies: readonly StrategyOutlook[];
 }
 
-/** Where one job would go by each strategy, and what it would be on every backend. Pure. */
+/** Where one job would go by each strategy, and what it would be on every backend; `excluded` cannot have it. Pure. */
 export function strategyOutlook(
   { key: fingerprint, models }: Fingerprint,
   scene: QueueScene,
   choices: readonly StrategyChoice[],
+  excluded: readonly Exclusion[] = [],
 ): Outlook {
-  const row = { id: 'next', priority: 0, place: 0, fingerprint, localOnly: false, excluded: [], waitsFor: undefined };
+  const row = { id: 'next', priority: 0, place: 0, fingerprint, localOnly: false, excluded, waitsFor: undefined };
   const sorted = workersOf(scene);
   const choice = choiceOf(row, models, sorted, scene);
-  const job: WaitingJob = { id: row.id, priority: 0, order: 0, fingerprint, models, excluded: new Map() };
+  const reasons = new Map(excluded.map(({ backend, why }) => [backend, why]));
+  const job: WaitingJob = { id: row.id, priority: 0, order: 0, fingerprint, models, excluded: reasons };
   const all = [...sorted.open, ...sorted.reserve];
   const backends = scene.statuses.map(({ backend: { id, label } }): BackendOutlook => {
     const worker = all.find((one) => one.id === id);
-    if (worker === undefined) {
-      return { id, label, seconds: undefined, micros: undefined, basis: 'assumed', why: sorted.out.get(id) };
+    const cannot = reasons.get(id);
+    if (worker === undefined || cannot !== undefined) {
+      const why = sorted.out.get(id) ?? cannot;
+      return { id, label, seconds: undefined, micros: undefined, basis: 'assumed', why };
     }
     return outlookOn(worker, job, scene);
   });

@@ -6,6 +6,7 @@ import type { BackendManager, BackendStatus } from '../../core/backends/backendM
 import { Fault } from '../../core/kernel/fault.ts';
 import { late } from '../../core/kernel/late.ts';
 import type { Settings } from '../../core/settings.ts';
+import { readWorkflow } from '../jobs/readWorkflow.ts';
 import { ownName, stateName, stateOf } from '../trees/backendRows.ts';
 import { dotted } from '../trees/row.ts';
 import { writeSetting } from '../writeSetting.ts';
@@ -44,7 +45,8 @@ export function backendCommands(services: BackendCommandServices): readonly Comm
     {
       id: commands.chooseStrategy,
       failure: vscode.l10n.t('The strategy could not be chosen'),
-      run: (_args, signal) => strategy.chooseStrategy(services, signal),
+      run: async ([file], signal) =>
+        strategy.chooseStrategy(services, file instanceof vscode.Uri ? await readWorkflow(file) : undefined, signal),
     },
     {
       id: commands.useAllBackends,

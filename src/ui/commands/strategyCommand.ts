@@ -3,7 +3,7 @@ import { commands } from '../../contract.ts';
 import type { BackendManager } from '../../core/backends/backendManager.ts';
 import { throwIfAborted, toFault } from '../../core/kernel/fault.ts';
 import type { Log } from '../../core/kernel/ports.ts';
-import type { Choice } from '../../core/queue/choice.ts';
+import type { Choice, ImaginedJob } from '../../core/queue/choice.ts';
 import type { Outlook, StrategyChoice } from '../../core/queue/strategyOutlook.ts';
 import { strategies } from '../../core/routing/strategy.ts';
 import type { Settings } from '../../core/settings.ts';
@@ -27,19 +27,23 @@ interface StrategyItem extends vscode.QuickPickItem {
 /** The slider of 'balanced': dollars that an hour of waiting is worth. */
 const usdPerHourSteps = [100, 20, 5, 1, 0.25];
 
-/** What decides between backends, with what each means for the next job; then, for 'balanced', how much. */
-export async function chooseStrategy(services: StrategyServices, signal: AbortSignal): Promise<void> {
+/** What decides between backends, with what each means for this job, or the next; then, for 'balanced', how much. */
+export async function chooseStrategy(
+  services: StrategyServices,
+  job: ImaginedJob | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   const now = current(services.settings());
   const each = strategies.map((strategy) => ({ ...now, strategy }));
   const title = vscode.l10n.t('PodRelay: Strategy');
   const question = vscode.l10n.t('What decides which backend gets a job?');
-  const chosen = await pick(services, { title, question, choices: each }, firstItems, signal);
+  const chosen = await pick(services, { title, question, choices: each, job }, firstItems, signal);
   if (chosen === undefined) return;
   if (chosen === 'backend') return void (await vscode.commands.executeCommand(commands.chooseBackend));
   if (chosen.strategy !== 'balanced') return store(chosen);
   const steps = stepsAround(now.secondsPerUsd).map((secondsPerUsd) => ({ ...chosen, secondsPerUsd }));
   const balance = vscode.l10n.t('How much is it worth to you to wait less?');
-  const step = await pick(services, { title, question: balance, choices: steps }, stepItems, signal);
+  const step = await pick(services, { title, question: balance, choices: steps, job }, stepItems, signal);
   if (step !== undefined && step !== 'backend') await store(step);
 }
 
@@ -62,6 +66,8 @@ interface Question {
   readonly title: string;
   readonly question: string;
   readonly choices: readonly StrategyChoice[];
+  /** That the figures are about; undefined = the next one. */
+  readonly job: ImaginedJob | undefined;
 }
 
 type Items = (choices: readonly StrategyChoice[], now: StrategyChoice, outlook?: Outlook) => readonly StrategyItem[];
@@ -69,7 +75,7 @@ type Items = (choices: readonly StrategyChoice[], now: StrategyChoice, outlook?:
 /** The list is there at once; what it means for the next job is added when the backends were asked. */
 async function pick(
   services: StrategyServices,
-  { title, question, choices }: Question,
+  { title, question, choices, job }: Question,
   items: Items,
   signal: AbortSignal,
 ): Promise<StrategyChoice | 'backend' | undefined> {
@@ -88,13 +94,13 @@ async function pick(
     const look = async (): Promise<void> => {
       await backends.refresh(at);
       await backends.checkAll(at);
-      const { about, ...outlook } = await choice.outlook(choices);
+      const { about, ...outlook } = await choice.outlook(choices, job);
       if (at.aborted) return;
       const active = box.activeItems[0]?.label;
       box.items = items(choices, now, outlook);
       box.activeItems = box.items.filter(({ label }) => label === active);
-      const job = about === undefined ? vscode.l10n.t('a usual picture') : `‘${about}’`;
-      box.placeholder = vscode.l10n.t('{0} Figures are for a job like {1}.', question, job);
+      const like = about === undefined ? vscode.l10n.t('a usual picture') : `‘${about}’`;
+      box.placeholder = vscode.l10n.t('{0} Figures are for a job like {1}.', question, like);
     };
     look()
       .catch((error: unknown) => at.aborted || log.warn(`Nothing can be foretold: ${toFault(error).message}`))
