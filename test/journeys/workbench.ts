@@ -71,7 +71,7 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
     undo.push(() => server.close());
     const page = await openPage(options.size, undo);
     const openFile = options.openFile === undefined ? {} : { openFile: path.join(workspace, options.openFile) };
-    const workbench = new Workbench(page, workspace, close);
+    const workbench = new Workbench(page, workspace, server.dataFolder, close);
     await page.goto(server.address({ folder: workspace, ...openFile }));
     await workbench.ready();
     return workbench;
@@ -88,7 +88,7 @@ export async function visitWorkbench(address: string, workspace: string): Promis
     for (const step of undo.splice(0).reverse()) await step();
   };
   try {
-    const workbench = new Workbench(await openPage(undefined, undo), workspace, close);
+    const workbench = new Workbench(await openPage(undefined, undo), workspace, '', close);
     await workbench.page.goto(address);
     await workbench.ready();
     return workbench;
@@ -122,13 +122,16 @@ export class Workbench {
   readonly page: Page;
   /** Absolute path of the workspace folder. */
   readonly workspace: string;
+  /** Absolute path of all that its server keeps; '' for a server that was visited. */
+  readonly storage: string;
   /** Console lines of the page and of its extension host, oldest first. */
   readonly log: string[] = [];
   readonly #close: () => Promise<void>;
 
-  constructor(page: Page, workspace: string, close: () => Promise<void>) {
+  constructor(page: Page, workspace: string, storage: string, close: () => Promise<void>) {
     this.page = page;
     this.workspace = workspace;
+    this.storage = storage;
     this.#close = close;
     page.on('console', (message) => this.log.push(message.text()));
   }
