@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Backend, JobRequest, Tier } from '../../src/core/backends/backend.ts';
 import { AllBackendsFailed } from '../../src/core/backends/backendManager.ts';
+import { Fault } from '../../src/core/kernel/fault.ts';
 import { readSettings } from '../../src/core/settings.ts';
 import type { Settings } from '../../src/core/settings.ts';
 import { withEnvironment } from '../../src/host/withEnvironment.ts';
@@ -101,6 +102,18 @@ describe('Backend manager', () => {
     assert.equal((await check('local')).fault?.kind, 'timeout');
     const ms = performance.now() - startedAt;
     assert.ok(ms > 4_500 && ms < 6_500, `${ms} ms`);
+  });
+
+  it('a health check that several wait for does not end with the first of them', async () => {
+    world.sim.local.control.faults = { slowMs: 60_000 };
+    const stop = new AbortController();
+    const first = world.core.backends.check('local', stop.signal);
+    const second = world.core.backends.checkAll(world.signal, 'local');
+    stop.abort(new Fault('cancelled', 'Cancelled'));
+    await assert.rejects(first, { kind: 'cancelled' });
+    const [local] = await second;
+    assert.ok(local?.health.known && local.health.value.state === 'healthy');
+    assert.equal(world.sim.local.requests.filter(({ path }) => path.endsWith('/system_stats')).length, 1);
   });
 
   it('select local when healthy', async () => {

@@ -5,6 +5,7 @@ import { Fault, throwIfAborted, toFault, treatments } from '../kernel/fault.ts';
 import { known, unknown } from '../kernel/observed.ts';
 import type { Observed } from '../kernel/observed.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
+import { untilAborted } from '../kernel/untilAborted.ts';
 import { afterFault, afterSuccess, closedBreaker, lookAt } from '../routing/breaker.ts';
 import type { Breaker } from '../routing/breaker.ts';
 import { isNamed, route } from '../routing/route.ts';
@@ -62,6 +63,7 @@ export class BackendManager implements Disposable {
   #entries: ReadonlyMap<string, Entry> = new Map();
   readonly #changed = new Emitter<string>();
   readonly #listening: Disposable;
+  readonly #end = new AbortController();
   /** What listeners know to be there. */
   #told: ReadonlyMap<string, Entry>;
   /** Of the last job: the next one is taken to be like it. */
@@ -232,6 +234,7 @@ export class BackendManager implements Disposable {
   }
 
   dispose(): void {
+    this.#end.abort(new Fault('cancelled', 'The window was closed', { by: 'shutdown' }));
     this.#listening.dispose();
     this.#changed.dispose();
   }
@@ -259,7 +262,6 @@ export class BackendManager implements Disposable {
       const { state } = await this.#check(entry, signal);
       if (state !== 'healthy') throw new Fault('unavailable', state);
     });
-    // A check is shared: it may end with another job's patience.
     const all = Promise.allSettled(checks);
     // One that hangs is not waited for while another answers.
     const some = isOneWell ? Promise.resolve() : Promise.any(checks);
@@ -335,12 +337,13 @@ export class BackendManager implements Disposable {
 
   async #check(entry: Entry, signal: AbortSignal): Promise<Health> {
     const { id } = entry.backend;
-    entry.check ??= this.#probe(entry, signal).finally(() => {
+    // Shared, so it ends with nobody who asks: each only waits for as long as it likes.
+    entry.check ??= this.#probe(entry, this.#end.signal).finally(() => {
       entry.check = undefined;
       this.#changed.fire(id);
     });
     this.#changed.fire(id);
-    return entry.check;
+    return untilAborted(entry.check, signal);
   }
 
   async #probe(entry: Entry, outer: AbortSignal): Promise<Health> {
