@@ -5,11 +5,9 @@ import type { Event } from '../core/kernel/event.ts';
 import type { Lifetime } from '../core/kernel/lifetime.ts';
 import type { Log } from '../core/kernel/ports.ts';
 import type { NetworkSettings } from '../core/http/transport.ts';
-import { readSettings } from '../core/settings.ts';
 import type { Settings } from '../core/settings.ts';
-import { acrossFolders } from './acrossFolders.ts';
 import type { ReadSetting } from './acrossFolders.ts';
-import { withEnvironment } from './withEnvironment.ts';
+import { readHostSettings } from './readHostSettings.ts';
 
 export interface HostSettings {
   readonly current: () => Settings;
@@ -22,10 +20,10 @@ export function createHostSettings(environment: NodeJS.ProcessEnv, log: Log, lif
   const changed = life.own(new Emitter<void>());
   const read = (): Settings => {
     const [first, ...others] = vscode.workspace.workspaceFolders ?? [];
-    const { settings, problems } = readSettings(acrossFolders([readerOf(first), ...others.map(readerOf)]));
+    const { settings, problems } = readHostSettings([readerOf(first), ...others.map(readerOf)], environment);
     for (const { key, why } of problems)
       log.warn(`The setting ${settingPrefix}${key} is not usable (${why}): using its default`);
-    return withEnvironment(settings, environment);
+    return settings;
   };
   let current: Settings | undefined;
   const again = (): void => {

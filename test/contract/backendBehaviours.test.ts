@@ -8,7 +8,7 @@ import { systemClock } from '../../src/core/kernel/clock.ts';
 import { Fault } from '../../src/core/kernel/fault.ts';
 import { readSettings } from '../../src/core/settings.ts';
 import type { Settings } from '../../src/core/settings.ts';
-import { withEnvironment } from '../../src/host/withEnvironment.ts';
+import { readHostSettings } from '../../src/host/readHostSettings.ts';
 import { job, openWorld, samplerWorkflow } from './world.ts';
 import type { World } from './world.ts';
 
@@ -311,11 +311,12 @@ describe('Backend manager', () => {
   });
 
   it('custom priority from the environment', async () => {
-    world.settings = withEnvironment(world.settings, { PODRELAY_PRIORITY: 'Gemini, local,nonsense' });
+    const folder = (key: string) => ({ 'routing.priority': ['cloud', 'local'] })[key];
+    world.settings = readHostSettings([folder], { PODRELAY_PRIORITY: 'Gemini, local,nonsense' }).settings;
     assert.deepEqual(world.core.backends.route(false).use, ['gemini', 'local']);
     assert.equal(await selectAfterChecks(), 'gemini');
-    world.settings = withEnvironment(readSettings(() => undefined).settings, {});
-    assert.equal(await selectAfterChecks(), 'local');
+    world.settings = readHostSettings([folder], {}).settings;
+    assert.equal(await selectAfterChecks(), 'cloud');
   });
 
   it('statuses of all backends', async () => {
