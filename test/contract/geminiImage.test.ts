@@ -4,6 +4,8 @@ import type { GeminiImageOrder } from '../../src/core/gemini/geminiClient.ts';
 import { actualCost, geminiPrices } from '../../src/core/gemini/price.ts';
 import { Fault } from '../../src/core/kernel/fault.ts';
 import type { FaultKind } from '../../src/core/kernel/fault.ts';
+import { newFrame } from '../../src/sim/comfy/media/frame.ts';
+import { encodePng } from '../../src/sim/comfy/media/png.ts';
 import { geminiReplies } from '../../src/sim/gemini/geminiErrors.ts';
 import type { GeminiEffect, GeminiFaults } from '../../src/sim/gemini/geminiFaults.ts';
 import { openClientWorld } from './geminiClientWorld.ts';
@@ -70,6 +72,23 @@ describe('Gemini client: images', () => {
     Object.assign(world.sim.faults.image, { draft: false, pictures: 1, format: 'image/jpeg' });
     const jpeg = await world.client.generateImage(order, never);
     assert.deepEqual([jpeg.mimeType, jpeg.size], ['image/jpeg', { width: 1376, height: 768 }]);
+  });
+
+  it('takes the last picture that is no draft, wherever the drafts stand', async () => {
+    const picture = (color: number) => encodePng(newFrame(8, 8, color)).toString('base64');
+    const part = (color: number) => ({ inlineData: { mimeType: 'image/png', data: picture(color) } });
+    const parts = [
+      { thought: true, text: 'I begin with the snow.' },
+      { thought: true, ...part(0x111111) },
+      part(0x222222),
+      { text: 'A fox.' },
+      part(0x333333),
+      { thought: true, ...part(0x444444) },
+    ];
+    script({ do: 'reply', status: 200, body: { candidates: [{ content: { parts } }] } });
+    const image = await world.client.generateImage(order, never);
+    assert.equal(Buffer.from(image.bytes).toString('base64'), picture(0x333333));
+    assert.equal(image.text, 'A fox.');
   });
 
   it('takes an answer of more than 20 MB', async () => {
