@@ -3,6 +3,7 @@ import { Fault } from '../../src/core/kernel/fault.ts';
 import type { FaultKind } from '../../src/core/kernel/fault.ts';
 import type { CreatePodRequest } from '../../src/core/runpod/runpodClient.ts';
 import type { PodLogLine } from '../../src/core/runpod/podLogs.ts';
+import { startPlainServer } from './plainServer.ts';
 import { openRunpodWorld, readOnlyKey, testApiKey } from './runpodWorld.ts';
 import type { RunpodWorld } from './runpodWorld.ts';
 
@@ -155,6 +156,26 @@ describe('the RunPod client against the simulator', () => {
     assert.ok((await faultOf(client.listPods(signal), 'protocol')).facts.raw);
     sim.faults.set({ failure: { kind: 'html' }, on: ['listPods'], times: 1 });
     assert.match((await faultOf(client.listPods(signal), 'protocol')).message, /web page/);
+  });
+
+  it("keeps the beginning of an unexpected reply for the log, without anybody's environment", async () => {
+    const pod = {
+      id: 'odd',
+      name: 'x',
+      status: 'RUNNING',
+      env: { HF_TOKEN: 'hf_mine', JUPYTER_PASSWORD: 'pa}ss' },
+      cost: null,
+    };
+    const server = await startPlainServer((_, to) => to.writeHead(200).end(JSON.stringify({ pods: [pod] })));
+    const logged: string[] = [];
+    const note = (text: string, data?: unknown): void => void logged.push(`${text} ${JSON.stringify(data)}`);
+    const log = { debug: note, info: note, warn: note, error: note };
+    const fault = await faultOf(world.newClient({ baseUrl: server.base, log }).listPods(world.signal), 'protocol');
+    await server.close();
+    for (const kept of [fault.facts.raw ?? '', logged.join('\n')]) {
+      assert.match(kept, /odd.*cost\\?":null/);
+      assert.doesNotMatch(kept, /hf_mine|pa}ss|TOKEN/);
+    }
   });
 
   it('ends at its deadline and when cancelled', async () => {

@@ -2,6 +2,7 @@ import type * as z from 'zod/mini';
 import { withDeadline } from '../kernel/clock.ts';
 import { Fault, throwIfAborted, treatments } from '../kernel/fault.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
+import { keptText } from './keptText.ts';
 import { retryAfterMs } from './rateLimit.ts';
 import type { Transport, TransportReply } from './transport.ts';
 
@@ -73,7 +74,6 @@ export interface HttpClient {
 
 /** A stated wait over this is the person's to know, not ours to sleep through (RunPod SDK: 60 s). */
 const longestSilentWaitMs = 60_000;
-const rawTextLimit = 4_000;
 
 export function createHttpClient(options: HttpClientOptions): HttpClient {
   const { clock, log } = options;
@@ -147,7 +147,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     }
     const parsed = call.reply.safeParse(text === '' ? undefined : json);
     if (parsed.success) return parsed.data;
-    const raw = text.slice(0, rawTextLimit);
+    const raw = keptText(text);
     const where = parsed.error.issues[0];
     log.warn(`Unexpected reply to ${call.method} ${call.path}`, { raw, issues: parsed.error.issues.slice(0, 5) });
     throw new Fault(
@@ -217,9 +217,10 @@ export function retryWaitMs(fault: Fault, repeatable: boolean, attempt: number, 
 /** What an HTTP status means where the service says nothing more. */
 export function commonFault(reply: ErrorReply, nowMs: number): Fault {
   const { status, headers, text } = reply;
-  const base = { status, raw: text.slice(0, rawTextLimit), ...requestIdOf(headers) };
+  const raw = keptText(text);
+  const base = { status, raw, ...requestIdOf(headers) };
   const page = /<html|<!doctype/i.test(text);
-  const said = page || text === '' ? `HTTP ${status}` : `HTTP ${status}: ${text.slice(0, 300).trim()}`;
+  const said = page || text === '' ? `HTTP ${status}` : `HTTP ${status}: ${raw.slice(0, 300).trim()}`;
   if (status === 429) {
     const waitMs = retryAfterMs(headers, nowMs);
     return new Fault('rateLimited', `Too many requests (429)`, {

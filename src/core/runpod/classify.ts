@@ -1,6 +1,7 @@
 import { Fault } from '../kernel/fault.ts';
 import type { FaultFacts } from '../kernel/fault.ts';
 import type { ErrorReply } from '../http/httpClient.ts';
+import { keptText } from '../http/keptText.ts';
 import { problemReply } from './wire.ts';
 
 /** Refusals for lack of stock have no code of their own: these are the texts RunPod is known to send with a 400. */
@@ -67,7 +68,7 @@ function factsOf(reply: ErrorReply): (nextStep?: string) => FaultFacts {
   return (nextStep) => ({
     status: reply.status,
     delivered: 'no',
-    raw: reply.text.slice(0, 4_000),
+    raw: keptText(reply.text),
     ...(requestId === undefined ? {} : { requestId }),
     ...(nextStep === undefined ? {} : { nextStep }),
   });
