@@ -392,7 +392,7 @@ function openRunpod(
 function lazyTransport(network: () => NetworkSettings, life: Lifetime): () => Promise<Transport> {
   return once(async () => {
     const { createDispatcher } = await import('./http/dispatcher.ts');
-    const transport = createDispatcher(network());
+    const transport = createDispatcher(network);
     life.own({ dispose: () => void transport.close() });
     return transport;
   });

@@ -41,6 +41,8 @@ export function createHostSettings(environment: NodeJS.ProcessEnv, log: Log, lif
         proxyUrl: http.get<string>('proxy') || undefined,
         noProxy: http.get<string[]>('noProxy') ?? [],
         strictTls: http.get<boolean>('proxyStrictSSL') ?? true,
+        proxyAuthorization: http.get<string>('proxyAuthorization') || undefined,
+        useProxy: http.get('proxySupport') !== 'off',
       };
     },
   };

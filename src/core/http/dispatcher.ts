@@ -3,15 +3,36 @@ import tls from 'node:tls';
 import { Agent, EnvHttpProxyAgent, FormData as UndiciFormData, WebSocket, request } from 'undici';
 import type { Dispatcher } from 'undici';
 import { Fault, abortFault } from '../kernel/fault.ts';
+import { chooseProxy } from './proxy.ts';
 import type { NetworkSettings, Transport, TransportReply, TransportRequest } from './transport.ts';
 
-/** A transport of its own: it neither reads nor sets the process-wide dispatcher that other extensions use. */
-export function createDispatcher(network: NetworkSettings): Transport {
-  const dispatcher = openAgent(network);
+/**
+ * A transport of its own: it neither reads nor sets the process-wide dispatcher that other extensions use. Each request
+ * looks whether the settings have changed; what is under way ends as it began.
+ */
+export function createDispatcher(network: NetworkSettings | (() => NetworkSettings)): Transport {
+  const read = typeof network === 'function' ? network : () => network;
+  const agents = new Set<Dispatcher>();
+  let current: { readonly agent: Dispatcher; readonly settings: string } | undefined;
+  const now = (): Dispatcher => {
+    const wanted = read();
+    const settings = JSON.stringify(wanted);
+    if (current?.settings === settings) return current.agent;
+    const old = current?.agent;
+    if (old !== undefined)
+      void old
+        .close()
+        .finally(() => agents.delete(old))
+        .catch(() => undefined);
+    const agent = openAgent(wanted);
+    agents.add(agent);
+    current = { agent, settings };
+    return agent;
+  };
   return {
-    request: (call, signal) => send(dispatcher, call, signal),
+    request: (call, signal) => send(now(), call, signal),
     socket(url, handlers, headers = {}) {
-      const socket = new WebSocket(url, { dispatcher, headers });
+      const socket = new WebSocket(url, { dispatcher: now(), headers });
       socket.binaryType = 'arraybuffer';
       let closed = false;
       const close = (code: number, reason: string): void => {
@@ -34,17 +55,36 @@ export function createDispatcher(network: NetworkSettings): Transport {
         close: () => socket.close(),
       };
     },
-    close: () => dispatcher.destroy(),
+    close: async () => {
+      await Promise.all([...agents].map((agent) => agent.destroy()));
+    },
   };
 }
 
 function openAgent(network: NetworkSettings): Dispatcher {
   const connect = { rejectUnauthorized: network.strictTls, timeout: 5_000, ca: systemCertificates() };
   const options = { connect, requestTls: connect, keepAliveTimeout: 4_000, allowH2: false };
-  const proxy = network.proxyUrl ?? process.env.HTTPS_PROXY ?? process.env.https_proxy ?? process.env.HTTP_PROXY;
-  if (proxy === undefined || proxy === '') return new Agent(options);
-  const noProxy = ['127.0.0.1', 'localhost', '::1', ...network.noProxy, process.env.NO_PROXY ?? ''];
-  return new EnvHttpProxyAgent({ ...options, httpProxy: proxy, httpsProxy: proxy, noProxy: noProxy.join(',') });
+  const proxy = chooseProxy(network, process.env);
+  if (proxy === undefined) return new Agent(options);
+  const { proxyAuthorization: token } = network;
+  const through = (url: string, more: Partial<EnvHttpProxyAgent.Options> = {}): Dispatcher =>
+    new EnvHttpProxyAgent({
+      ...options,
+      ...(token === undefined ? {} : { token }),
+      ...more,
+      ...{ httpProxy: url, httpsProxy: url, noProxy: proxy.noProxy },
+    });
+  try {
+    return through(proxy.url);
+  } catch {
+    // The address is not told: a password may stand in it. What needs no proxy is reached all the same.
+    const wrong = new Fault('unreachable', `The address of the proxy cannot be used: see ${proxy.from}`, {
+      delivered: 'no',
+      nextStep: `Correct ${proxy.from}.`,
+    });
+    const refuse = (): Dispatcher => Object.assign(new Agent(), { connect: () => Promise.reject(wrong) });
+    return through('http://proxy.invalid', { clientFactory: refuse });
+  }
 }
 
 /** The system's certificates beside Node's own: a company's proxy signs with one that only the system knows. */

@@ -46,4 +46,8 @@ export interface NetworkSettings {
   readonly proxyUrl: string | undefined;
   readonly noProxy: readonly string[];
   readonly strictTls: boolean;
+  /** What the proxy is shown, as a header has it; undefined = what its address says. */
+  readonly proxyAuthorization?: string | undefined;
+  /** False = no proxy, whatever the address above or the environment says. */
+  readonly useProxy?: boolean;
 }
