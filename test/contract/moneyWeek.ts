@@ -54,16 +54,16 @@ export async function simulateWeek(seed: number): Promise<MoneyWeek> {
   const transport = createDispatcher({ proxyUrl: undefined, noProxy: [], strictTls: true });
   const stop = new AbortController();
   const { signal } = stop;
+  const clock = { ...systemClock, now: () => world.time.now() };
   const client = createRunpodClient({
     transport: () => Promise.resolve(transport),
-    clock: systemClock,
+    clock,
     log,
     random: () => 0,
     userAgent: 'PodRelay-test',
     baseUrl: `${world.apiUrl}/v2`,
     apiKey: () => Promise.resolve(apiKey),
   });
-  const clock = { ...systemClock, now: () => world.time.now() };
   const file = path.join(folder, 'podrelay.db');
   const databases = [0, 1].map(() => createDatabase({ file, steps: schemaSteps, clock: systemClock, log }));
   const ledgers = databases.map((database) => new Ledger(createLedgerStore(database), clock));

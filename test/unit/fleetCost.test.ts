@@ -14,11 +14,12 @@ import { proxyAddress, runpodProxyTemplate } from '../../src/core/fleet/proxyAdd
 import { Fault } from '../../src/core/kernel/fault.ts';
 import { isOurs, toPod } from '../../src/core/runpod/pod.ts';
 import type { Pod } from '../../src/core/runpod/pod.ts';
+import { PodClock } from '../../src/core/runpod/podClock.ts';
 
 const hourMs = 3_600_000;
 
 function pod(change: Partial<Pod> = {}): Pod {
-  const base = toPod({ id: 'p1', name: 'podrelay-1', status: 'RUNNING', cost: 0.24, disk: 30 });
+  const base = toPod({ id: 'p1', name: 'podrelay-1', status: 'RUNNING', cost: 0.24, disk: 30 }, new PodClock());
   return { ...base, volumeGb: 60, startedAtMs: 0, ...change };
 }
 

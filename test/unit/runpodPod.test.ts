@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { gpuUtilizationPercent, isOurs, isZeroGpu, mayDo, toPod } from '../../src/core/runpod/pod.ts';
 import type { Pod } from '../../src/core/runpod/pod.ts';
+import { PodClock } from '../../src/core/runpod/podClock.ts';
 import { podListReply, podReply } from '../../src/core/runpod/wire.ts';
 
 const running = {
@@ -34,7 +35,7 @@ const running = {
 };
 
 function pod(change: object = {}): Pod {
-  return toPod(podReply.parse({ ...running, ...change }));
+  return toPod(podReply.parse({ ...running, ...change }), new PodClock());
 }
 
 describe('a pod as RunPod describes it', () => {
@@ -46,6 +47,23 @@ describe('a pod as RunPod describes it', () => {
     assert.equal(read.volumeGb, 60);
     assert.equal(read.containerDiskGb, 30);
     assert.equal(read.runtime?.uptimeSeconds, 812);
+  });
+
+  it('has its times by our clock where the two differ, and the same time as the same ever after', () => {
+    const clock = new PodClock();
+    const startedAt = (change: object = {}): number | undefined =>
+      toPod(podReply.parse({ ...running, ...change }), clock).startedAtMs;
+    const asTold = Date.UTC(2026, 10, 22, 9, 2, 10);
+    const now = Date.UTC(2026, 10, 22, 8);
+    clock.note('Sun, 22 Nov 2026 10:00:00 GMT', now);
+    assert.equal(startedAt(), asTold - 2 * 3_600_000);
+    clock.note('Sun, 22 Nov 2026 10:00:01 GMT', now);
+    clock.note(undefined, now);
+    assert.equal(startedAt(), asTold - 2 * 3_600_000);
+    assert.equal(startedAt({ startedAt: '2026-11-22T09:30:00Z' }), asTold + 1_670_000 - 2 * 3_600_000 - 1_000);
+    clock.note('Sun, 22 Nov 2026 08:00:09 GMT', now);
+    clock.note('no date', now);
+    assert.equal(startedAt({ id: 'another' }), asTold, 'seconds are no other clock');
   });
 
   it('keeps nothing of its environment but our mark', () => {

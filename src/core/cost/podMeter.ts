@@ -1,7 +1,7 @@
 import type { CostBasis, LedgerEntry, PodMeter } from '../store/ledgerStore.ts';
 import { podTimeMicros } from './price.ts';
 
-/** What a listing says of one pod. Times are ms since the epoch, `startedAtMs` and `createdAtMs` by RunPod's clock. */
+/** What a listing says of one pod. Times are ms since the epoch, by this machine's clock. */
 export interface PodSight {
   readonly id: string;
   readonly name: string;

@@ -62,6 +62,8 @@ export interface HttpClientOptions {
   /** Times a call is sent again at most. */
   readonly retries: number;
   readonly timeoutMs: number;
+  /** The date that a reply was sent at by the service's clock, as its header says. */
+  readonly onDate?: (date: string | undefined) => void;
 }
 
 export interface HttpClient {
@@ -128,6 +130,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
         },
         deadline.signal,
       );
+      options.onDate?.(reply.headers['date']);
       const text = await reply.text();
       log.debug(`${call.method} ${url.origin}${url.pathname} ${reply.status} in ${clock.now() - startedAt} ms`, {
         requestId: reply.headers['x-request-id'],

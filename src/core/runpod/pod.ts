@@ -1,3 +1,4 @@
+import type { PodClock } from './podClock.ts';
 import type { PodReply } from './wire.ts';
 
 /** The observed state of a pod; RunPod may add more, which are kept as they are. */
@@ -38,6 +39,7 @@ export interface Pod {
   readonly dataCenterId: string | undefined;
   readonly locked: boolean;
   readonly runtime: PodRuntime | undefined;
+  /** By the clock of this machine, as all times here; see podClock.ts. */
   readonly createdAtMs: number | undefined;
   readonly startedAtMs: number | undefined;
   /** Erased on stop. */
@@ -61,7 +63,11 @@ export const tokenHashVariable = 'PODRELAY_TOKEN_SHA256';
 
 const podActions: readonly PodAction[] = ['start', 'stop', 'restart', 'terminate'];
 
-export function toPod(reply: PodReply): Pod {
+export function toPod(reply: PodReply, clock: PodClock): Pod {
+  const time = (what: 'createdAt' | 'startedAt'): number | undefined => {
+    const ms = timeMs(reply[what]);
+    return ms === undefined ? undefined : clock.toOurs(`${what} ${reply.id}`, ms);
+  };
   const idleStopSeconds = Number(reply.env?.[idleSecondsVariable]);
   const tokenSha256 = reply.env?.[tokenHashVariable];
   return {
@@ -78,8 +84,8 @@ export function toPod(reply: PodReply): Pod {
     dataCenterId: reply.dataCenterId ?? undefined,
     locked: reply.locked ?? false,
     runtime: toRuntime(reply.runtime),
-    createdAtMs: timeMs(reply.createdAt),
-    startedAtMs: timeMs(reply.startedAt),
+    createdAtMs: time('createdAt'),
+    startedAtMs: time('startedAt'),
     containerDiskGb: reply.disk ?? 0,
     volumeGb: reply.mounts?.persistent?.size ?? 0,
     networkVolumeIds: reply.mounts?.network?.map((mount) => mount.volumeId) ?? [],

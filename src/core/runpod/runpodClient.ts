@@ -8,6 +8,7 @@ import { toGpuType } from './gpuType.ts';
 import type { Cloud, GpuType } from './gpuType.ts';
 import { toPod } from './pod.ts';
 import type { Pod, PodAction } from './pod.ts';
+import { PodClock } from './podClock.ts';
 import { streamLogs } from './podLogs.ts';
 import type { PodLogLine, PodLogQuery } from './podLogs.ts';
 import { billingReply, gpuListReply, podActionReply, podBillingReply, podListReply, podReply } from './wire.ts';
@@ -81,6 +82,7 @@ const mostPages = 200;
 
 /** RunPod's REST API v2. `baseUrl` ends in '/v2'. */
 export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
+  const podClock = new PodClock();
   const http = createHttpClient({
     baseUrl: options.baseUrl,
     transport: options.transport,
@@ -91,6 +93,7 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
     classify: classifyRunpod,
     retries: options.retries ?? 3,
     timeoutMs: options.timeoutMs ?? 30_000,
+    onDate: (date) => podClock.note(date, options.clock.now()),
     credentials: async () => {
       const key = await options.apiKey();
       if (key === undefined || key === '') {
@@ -120,7 +123,7 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
           },
           signal,
         );
-        for (const pod of reply.pods) pods.set(pod.id, toPod(pod));
+        for (const pod of reply.pods) pods.set(pod.id, toPod(pod, podClock));
         const next = reply.pagination?.hasNextPage === false ? undefined : reply.pagination?.nextCursor;
         if (next === undefined || next === null || next === '') return [...pods.values()];
         if (seen.has(next)) break;
@@ -131,7 +134,7 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
     },
     async getPod(podId, signal) {
       const reply = await http.send({ method: 'GET', path: podPath(podId), reply: podReply, repeatable: true }, signal);
-      return toPod(reply);
+      return toPod(reply, podClock);
     },
     async createPod(request, signal) {
       const timeoutMs = options.createTimeoutMs ?? 60_000;
@@ -139,7 +142,7 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
         { method: 'POST', path: 'pods', body: request, reply: podReply, repeatable: false, timeoutMs },
         signal,
       );
-      return toPod(reply);
+      return toPod(reply, podClock);
     },
     async podAction(podId, action, signal) {
       const path = `${podPath(podId)}/action`;
@@ -147,7 +150,7 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
         { method: 'POST', path, body: { action }, reply: podActionReply, repeatable: false },
         signal,
       );
-      return reply === undefined ? undefined : toPod(reply);
+      return reply === undefined ? undefined : toPod(reply, podClock);
     },
     async deletePod(podId, signal) {
       await http.send({ method: 'DELETE', path: podPath(podId), reply: z.unknown(), repeatable: true }, signal);

@@ -41,7 +41,7 @@ export interface PodMeter {
   readonly state: 'booting' | 'running' | 'stopped' | 'gone';
   readonly segmentFromMs: number;
   readonly untilMs: number;
-  /** By RunPod's clock; tells one run from the next. */
+  /** Tells one run from the next. */
   readonly startedAtMs: number | undefined;
   /** The pod stops itself when it was idle so long. */
   readonly idleStopMs: number | undefined;
