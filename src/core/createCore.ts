@@ -12,6 +12,7 @@ import type { PodTokens } from './fleet/agentToken.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { PodService } from './fleet/podService.ts';
 import type { PodTimings } from './fleet/podTimings.ts';
+import type { QueueLength } from './fleet/idleStops.ts';
 import { PodWatch } from './fleet/podWatch.ts';
 import { storedPodRecords } from './fleet/storedPodRecords.ts';
 import type { VideoTimings } from './gemini/awaitVideo.ts';
@@ -217,13 +218,14 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
   const ledger = life.own(new Ledger(ledgerStore, clock));
   const reservations = late(async () => (await import('./store/reservationStore.ts')).createReservationStore(database));
   const budgets = life.own(new Budgets({ store: reservations, ledger, clock, log, newId, settings: options.settings }));
-  const queueLength = (pod: Pod, signal: AbortSignal): Promise<number | undefined> =>
+  const queueLength = (pod: Pod, signal: AbortSignal): Promise<QueueLength> =>
     comfyAt(pods.address(pod.id))
       .queueRemaining(signal)
       .catch((error: unknown) => {
         throwIfAborted(signal);
-        log.debug(`The queue of pod ${pod.name} is not known: ${toFault(error).message}`);
-        return undefined;
+        const { kind, message } = toFault(error);
+        log.debug(`The queue of pod ${pod.name} is not known: ${message}`);
+        return kind === 'unauthorized' ? 'closed' : undefined;
       });
   const lastUseAt = async ({ id, status }: Pod): Promise<number | undefined> => {
     const jobAt = await ledger.lastJobAt(cloud.idOf(id));

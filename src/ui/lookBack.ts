@@ -46,7 +46,13 @@ async function look({ ledger, pods, podsMayRun, log }: LookBackServices, signal:
     running.length === 1
       ? vscode.l10n.t('PodRelay: the pod {0} still runs, at {1}/h.', names, perHour)
       : vscode.l10n.t('PodRelay: {0} pods still run, at {1}/h: {2}.', running.length, perHour, names);
-  const chosen = await vscode.window.showWarningMessage(text, show, stop);
+  const closed = await Promise.all(running.map(async (pod) => ((await pods.opens(pod)) ? [] : [pod.name])));
+  const elsewhere = vscode.l10n.t(
+    'Another computer may be using {0}, whose token is not on this one; its own agent stops it when nobody does.',
+    closed.flat().join(', '),
+  );
+  const told = closed.flat().length === 0 ? text : `${text} ${elsewhere}`;
+  const chosen = await vscode.window.showWarningMessage(told, show, stop);
   if (chosen === show) await vscode.commands.executeCommand(commands.showViews);
   if (chosen !== stop) return;
   const { failed } = await pods.stopAll('ours', signal);

@@ -114,6 +114,57 @@ describe('a pod that we deployed', function () {
     assert.equal(await world.core.pods.ensureReady(pod.id, wait, world.signal), true);
   });
 
+  describe('seen from another computer, which has no token for it', () => {
+    let elsewhere: World;
+    let id: string;
+    const brief = { 'cloud.idleMinutes': 300 / 60_000, 'cloud.readyTimeoutMinutes': 600 / 60_000 };
+    const states = (): (string | undefined)[] => world.sim.runpod.state().pods.map(({ status }) => status);
+
+    beforeEach(async () => {
+      const { pod } = await world.core.pods.deploy(deployed, wait, world.signal);
+      id = pod.id;
+      elsewhere = await openWorld({ sim: world.sim, podWatchEveryMs: 40 });
+      elsewhere.settings = { ...elsewhere.settings, ...brief };
+    });
+    afterEach(() => elsewhere.close());
+
+    it('is not stopped there as idle, whatever it does; a person may stop it', async () => {
+      let looks = 0;
+      elsewhere.core.pods.onDidList(() => (looks += 1));
+      await elsewhere.core.pods.refresh(elsewhere.signal);
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      assert.ok(looks > 5);
+      assert.deepEqual(states(), ['RUNNING']);
+      const [seen] = elsewhere.core.pods.lastSeen?.pods ?? [];
+      assert.ok(seen !== undefined && !(await elsewhere.core.pods.opens(seen)));
+      const { running } = await elsewhere.core.pods.reconcile(elsewhere.signal);
+      assert.deepEqual(
+        running.map((pod) => pod.id),
+        [id],
+        'it is offered',
+      );
+      await elsewhere.core.pods.stop(id, elsewhere.signal);
+      assert.deepEqual(states(), ['EXITED']);
+    });
+
+    it('is none of its fleet: neither started for its jobs nor counted', async () => {
+      await world.core.pods.stop(id, world.signal);
+      await elsewhere.core.keys.load();
+      elsewhere.settings = {
+        ...elsewhere.settings,
+        ...{ 'local.enabled': false, 'gemini.enabled': false, 'fleet.maxPods': 1, 'cloud.maxUsdPerHour': 0.3 },
+        'cloud.readyTimeoutMinutes': 10,
+      };
+      const decisions: string[] = [];
+      elsewhere.core.fleet.onDidDecide(({ what }) => void decisions.push(what));
+      await elsewhere.core.queue.enqueue([job(samplerWorkflow())], elsewhere.signal);
+      for (const end = Date.now() + 15_000; decisions.length === 0 && Date.now() < end;) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      assert.deepEqual([decisions[0], states()[0]], ['create', 'EXITED']);
+    });
+  });
+
   it('counts as used while somebody works with it in a browser', async () => {
     await world.close();
     await open({ timeScale: 1, runpodPresets: { base: 'fast' }, podWatchEveryMs: 40 });

@@ -88,14 +88,19 @@ describe('watching pods that cost money', () => {
     assert.ok(listings.length <= 1, `${listings.length} looks after the end`);
   });
 
-  it('stops a pod whose container fails again and again', async () => {
-    await open();
-    world.settings = { ...world.settings, 'cloud.readyTimeoutMinutes': 800 / 60_000 };
-    world.sim.runpod.faults.set({ failure: { kind: 'crashLoop' } });
-    const { id } = world.sim.runpod.seedPod({ ...ours, status: 'PROVISIONING' });
-    await world.core.pods.refresh(world.signal);
-    await until('stopped', () => statusOf(id) === 'EXITED', 10_000);
-  });
+  for (const [whose, env] of [
+    ['a pod', {}],
+    ['a pod without a token', { PODRELAY_TOKEN_SHA256: 'ab'.repeat(32) }],
+  ] as const) {
+    it(`stops ${whose} whose container fails again and again`, async () => {
+      await open();
+      world.settings = { ...world.settings, 'cloud.readyTimeoutMinutes': 800 / 60_000 };
+      world.sim.runpod.faults.set({ failure: { kind: 'crashLoop' } });
+      const { id } = world.sim.runpod.seedPod({ ...ours, env: { ...ours.env, ...env }, status: 'PROVISIONING' });
+      await world.core.pods.refresh(world.signal);
+      await until('stopped', () => statusOf(id) === 'EXITED', 10_000);
+    });
+  }
 
   it('says once that a pod cannot be stopped, and stops the others meanwhile', async () => {
     await open();
@@ -135,5 +140,28 @@ describe('watching pods that cost money', () => {
       after >= 5 * idleMs,
       `it boots for ${4 * idleMs} ms and is idle for ${idleMs} ms: stopped after ${after} ms`,
     );
+  });
+
+  it('takes a pod that answers 401 neither for silent nor for idle', async () => {
+    await open();
+    world.settings = { ...world.settings, 'cloud.readyTimeoutMinutes': 800 / 60_000 };
+    const { id } = world.sim.runpod.seedPod(ours);
+    world.sim.runpod.faults.set({ failure: { kind: 'status', status: 401, effect: 'before' }, on: ['proxy'] });
+    await world.core.pods.refresh(world.signal);
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    assert.equal(statusOf(id), 'RUNNING');
+    world.sim.runpod.faults.clear();
+    await until('stopped', () => statusOf(id) === 'EXITED');
+  });
+
+  it('leaves a private pod of another computer alone while it boots, however long', async () => {
+    await open();
+    world.settings = { ...world.settings, 'cloud.readyTimeoutMinutes': 800 / 60_000 };
+    world.sim.runpod.faults.set({ failure: { kind: 'stuckPulling' } });
+    const env = { ...ours.env, PODRELAY_TOKEN_SHA256: 'ab'.repeat(32) };
+    const { id } = world.sim.runpod.seedPod({ ...ours, env, status: 'PROVISIONING' });
+    await world.core.pods.refresh(world.signal);
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    assert.equal(statusOf(id), 'STARTING');
   });
 });

@@ -132,8 +132,8 @@ describe('pod rows', () => {
   });
 
   it('tells a private pod from one that is open to everyone, and says nothing where there is no ComfyUI', () => {
-    const access = (change: Partial<Pod>): Row | undefined =>
-      rowOf(pod(change)).children?.find(({ label }) => label === 'Access');
+    const access = (change: Partial<Pod>, scene: Partial<PodScene> = {}): Row | undefined =>
+      rowOf(pod(change), scene).children?.find(({ label }) => label === 'Access');
     assert.deepEqual(
       [access({ tokenSha256: 'ab'.repeat(32) }), access({})].map((row) => [row?.description, row?.icon?.id]),
       [
@@ -142,6 +142,8 @@ describe('pod rows', () => {
       ],
     );
     assert.equal(access({ ports: ['22/tcp'] }), undefined);
+    const elsewhere = access({ tokenSha256: 'ab'.repeat(32) }, { closed: new Set(['abc123']) });
+    assert.match(elsewhere?.description ?? '', /token is not on this computer; its own agent stops it/);
   });
 
   it('does not promise an idle stop that nobody has set up', () => {

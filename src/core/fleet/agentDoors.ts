@@ -45,9 +45,12 @@ export class PodDoors {
 
   /** Before a pod is started and paid for: @throws Fault 'unauthorized' when its door would not open for us. */
   async assertKnown(pod: Pod): Promise<void> {
-    if (pod.tokenSha256 === undefined) return;
-    const token = await this.tokenOf(pod.id);
-    if (token === undefined || tokenHash(token) !== pod.tokenSha256) throw tokenUnknown(pod.name);
+    if (!(await this.#fits(pod))) throw tokenUnknown(pod.name);
+  }
+
+  /** False: another computer may be using the pod, of which nothing can be known here. */
+  opens(pod: Pod): Promise<boolean> {
+    return this.#fits(pod).catch(() => false);
   }
 
   /** The token for a ComfyUI's address; undefined when that is no pod's. */
@@ -61,6 +64,12 @@ export class PodDoors {
     if (podAt(this.#options.proxyTemplate, address) !== podId) return address;
     const token = await this.tokenOf(podId);
     return token === undefined ? address : `${address}/?token=${token}`;
+  }
+
+  async #fits(pod: Pod): Promise<boolean> {
+    if (pod.tokenSha256 === undefined) return true;
+    const token = await this.tokenOf(pod.id);
+    return token !== undefined && tokenHash(token) === pod.tokenSha256;
   }
 }
 

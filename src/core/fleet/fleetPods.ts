@@ -16,6 +16,8 @@ const bootShare = 0.75;
 /** What is known of one pod beside what RunPod says. Times are ms since the epoch. */
 export interface PodSigns {
   readonly answers: boolean;
+  /** It does not let us in: another computer deployed it and may be using it. */
+  readonly isClosed: boolean;
   /** Start of the phase. */
   readonly sinceMs: number;
   /** When it was seen at work last, or began to answer. */
@@ -72,7 +74,7 @@ export function toFleetPod(pod: Pod, signs: PodSigns, facts: FleetFacts): FleetP
   return {
     id: pod.id,
     name: pod.name,
-    ours: isOurs(pod),
+    ours: isOurs(pod) && !signs.isClosed,
     // What a person has started stays for as long as any idle pod may.
     keep: pod.locked || !look.launched.has(pod.id) || !isForJobs(pod),
     mayStart: isForJobs(pod) && !pod.locked && pod.gpu !== undefined,

@@ -20,6 +20,7 @@ import { diskHours, policyOf } from './fleetPolicy.ts';
 import type { FleetChange, FleetPod, LaunchCandidate } from './fleetScene.ts';
 import { elsewhereOf, waitingWork } from './fleetWork.ts';
 import { diskMicrosPerHour } from './podCost.ts';
+import type { QueueLength } from './idleStops.ts';
 import { isActive } from './podFilter.ts';
 import type { IntendedPod, PodRecords } from './deployPod.ts';
 import { defaultPodTimings } from './podTimings.ts';
@@ -47,8 +48,7 @@ export interface FleetPortsOptions {
   readonly backendOf: (podId: string) => string;
   /** Until it is disposed, this window gives the pod no job. */
   readonly retire: (podId: string) => Disposable;
-  /** Prompts in the pod's ComfyUI; undefined = it does not answer. */
-  readonly queueLength: (pod: Pod, signal: AbortSignal) => Promise<number | undefined>;
+  readonly queueLength: (pod: Pod, signal: AbortSignal) => Promise<QueueLength>;
   /** When anyone used the pod last, in any window; ms since the epoch, undefined = not known. */
   readonly lastUseAt: (pod: Pod) => Promise<number | undefined>;
   /** Creates whose effect is not known: a pod may still appear. */
@@ -159,8 +159,11 @@ export function createFleetPorts(options: FleetPortsOptions): FleetPorts {
   }
 
   async function signsOf(pod: Pod, { nowMs, look }: FleetFacts, signal: AbortSignal): Promise<PodSigns> {
-    const runs = isOurs(pod) && pod.status === 'RUNNING';
-    const length = runs ? await options.queueLength(pod, signal) : undefined;
+    const opens = !isOurs(pod) || (await pods.opens(pod));
+    const runs = isOurs(pod) && opens && pod.status === 'RUNNING';
+    const told = runs ? await options.queueLength(pod, signal) : undefined;
+    const isClosed = !opens || told === 'closed';
+    const length = told === 'closed' ? undefined : told;
     if (length !== undefined && !pods.hasAnswered(pod)) pods.noteAnswer(pod);
     const answers = runs && pods.hasAnswered(pod);
     const phase = phaseOf(pod, answers);
@@ -171,7 +174,7 @@ export function createFleetPorts(options: FleetPortsOptions): FleetPorts {
     const isBusy = jobs > 0 || look.atWork.some(({ backend }) => backend === options.backendOf(pod.id));
     const usedAt = answers && !isBusy ? await options.lastUseAt(pod) : undefined;
     const lastUsed = Math.max(before?.phase === phase ? before.usedAtMs : nowMs, Math.min(nowMs, usedAt ?? 0));
-    const now = { answers, sinceMs, usedAtMs: isBusy ? nowMs : lastUsed, jobs, phase };
+    const now = { answers, isClosed, sinceMs, usedAtMs: isBusy ? nowMs : lastUsed, jobs, phase };
     signs.set(pod.id, now);
     return now;
   }
@@ -249,6 +252,7 @@ export function createFleetPorts(options: FleetPortsOptions): FleetPorts {
     const inComfy = pod !== undefined && isActive(pod) ? await options.queueLength(pod, signal) : undefined;
     const { atWork } = await store.look(clock.now(), 0);
     const isGiven = atWork.some(({ backend }) => backend === options.backendOf(podId));
+    if (inComfy === 'closed') throw new Fault('unauthorized', 'It does not tell what it does', { delivered: 'no' });
     if (isGiven || options.jobsOn(podId) > 0 || (inComfy ?? 0) > 0) {
       throw new Fault('unavailable', 'It has been given work meanwhile', { delivered: 'no' });
     }

@@ -67,7 +67,7 @@ export type PodPhase =
 export interface FleetPod {
   readonly id: string;
   readonly name: string;
-  /** Deployed by PodRelay: no other pod is ever touched. */
+  /** Deployed by PodRelay on this computer: no other pod is ever touched. */
   readonly ours: boolean;
   /** A person wants it to stay up, or it is locked: never stopped. */
   readonly keep: boolean;

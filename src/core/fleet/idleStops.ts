@@ -7,6 +7,9 @@ import type { Pod } from '../runpod/pod.ts';
 import { isStopped } from './podFilter.ts';
 import type { PodService } from './podService.ts';
 
+/** Prompts that run or wait on a pod; undefined = its ComfyUI does not answer; 'closed' = it does not tell us. */
+export type QueueLength = number | 'closed' | undefined;
+
 export interface IdleStopsOptions {
   readonly pods: PodService;
   readonly clock: Clock;
@@ -14,8 +17,7 @@ export interface IdleStopsOptions {
   readonly idleMs: () => number;
   /** A ComfyUI that has not answered yet may be installing for so long. */
   readonly bootMs: () => number;
-  /** Prompts that run or wait on a pod; undefined = its ComfyUI does not answer. */
-  readonly queueLength: (pod: Pod, signal: AbortSignal) => Promise<number | undefined>;
+  readonly queueLength: (pod: Pod, signal: AbortSignal) => Promise<QueueLength>;
   /** Jobs of this window that use the pod, or wait for it. */
   readonly jobsOn: (pod: Pod) => number;
   /** When a job on the pod ended last, in any window; ms since the epoch, undefined = none did. */
@@ -75,6 +77,8 @@ export class IdleStops implements Disposable {
 
   async #stopWhenIdle(pod: Pod, idleMs: number, signal: AbortSignal): Promise<void> {
     const { pods, log, clock, isOverBudget } = this.#options;
+    // The agent at its door sees who uses it, and stops it when nobody does; none runs where the container has failed.
+    if (pod.status !== 'ERROR' && !(await pods.opens(pod))) return;
     const quiet = this.#quiet.get(pod.id) ?? { since: clock.now(), answered: false, failed: false };
     this.#quiet.set(pod.id, quiet);
     const quietMs = await this.#quietMs(pod, quiet, signal);
@@ -109,6 +113,10 @@ export class IdleStops implements Disposable {
   async #quietMs(pod: Pod, entry: Quiet, signal: AbortSignal): Promise<number | undefined> {
     const { clock, queueLength, jobsOn, lastJobAt, bootMs } = this.#options;
     const length = hasNoComfy(pod) ? undefined : await queueLength(pod, signal);
+    if (length === 'closed') {
+      entry.since = clock.now();
+      return undefined;
+    }
     const firstAnswer = length !== undefined && !entry.answered;
     entry.answered ||= length !== undefined;
     if (jobsOn(pod) > 0 || (length ?? 0) > 0 || firstAnswer) entry.since = clock.now();

@@ -153,6 +153,11 @@ export class PodService implements Disposable {
     return (await this.#options.doors?.link(podId, address)) ?? address;
   }
 
+  /** False: its door asks for a token that is not on this computer, so another one may be at work there. */
+  async opens(pod: Pod): Promise<boolean> {
+    return (await this.#options.doors?.opens(pod)) ?? true;
+  }
+
   logs(...args: Parameters<RunpodClient['streamLogs']>): ReturnType<RunpodClient['streamLogs']> {
     return this.#options.client.streamLogs(...args);
   }

@@ -41,7 +41,7 @@ export function podDetails(pod: Pod, scene: PodScene): readonly Row[] {
     row('place', 'Data centre', placeText(pod), 'globe'),
     row('image', 'Image', pod.image === '' ? unknownText : pod.image, 'package'),
     row('disk', 'Disks', diskText(pod), 'database'),
-    ...accessRows(pod, pod.ports.includes(`${comfyPort}/http`)),
+    ...accessRows(pod, scene),
     ...pod.ports.map((port) => portRow(pod, port, scene)),
     ...jobsText(pod, scene).map((text) => row('jobs', 'Jobs', text, 'star-full')),
     row('id', 'Pod id', pod.id, 'symbol-key'),
@@ -74,20 +74,31 @@ Click for every start and stop with its reason.`,
 }
 
 /** Whom the pod's address lets in. RunPod's proxy asks nobody. */
-function accessRows(pod: Pod, isShown: boolean): readonly Row[] {
-  if (!isShown) return [];
-  const isPrivate = pod.tokenSha256 !== undefined;
-  const text = isPrivate ? 'private: its ComfyUI opens with its token only' : 'open to everyone who knows its address';
+function accessRows(pod: Pod, { closed }: PodScene): readonly Row[] {
+  if (!pod.ports.includes(`${comfyPort}/http`)) return [];
+  const [description, icon, tooltip] = accessOf(pod, closed?.has(pod.id) ?? false);
+  return [{ id: `pod:${pod.id}:access`, label: 'Access', description, icon, tooltip: plainMarkdown(tooltip) }];
+}
+
+function accessOf(pod: Pod, isClosed: boolean): readonly [string, NonNullable<Row['icon']>, string] {
+  if (pod.tokenSha256 === undefined) {
+    return [
+      'open to everyone who knows its address',
+      { id: 'unlock', color: 'list.warningForeground' },
+      "RunPod's addresses are public and ask for no password. Pods that PodRelay deploys now are private.",
+    ];
+  }
+  if (isClosed) {
+    return [
+      'private: its token is not on this computer; its own agent stops it when nobody uses it',
+      { id: 'lock' },
+      'Another computer may be using it, so PodRelay does not stop it here by itself. You may stop or terminate it.',
+    ];
+  }
   return [
-    {
-      id: `pod:${pod.id}:access`,
-      label: 'Access',
-      description: text,
-      icon: isPrivate ? { id: 'lock' } : { id: 'unlock', color: 'list.warningForeground' },
-      tooltip: isPrivate
-        ? 'PodRelay keeps the token on this computer and shows it for you\. Others get the answer 401\.'
-        : "RunPod's addresses are public and ask for no password\. Pods that PodRelay deploys now are private\.",
-    },
+    'private: its ComfyUI opens with its token only',
+    { id: 'lock' },
+    'PodRelay keeps the token on this computer and shows it for you. Others get the answer 401.',
   ];
 }
 

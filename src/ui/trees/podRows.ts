@@ -32,6 +32,15 @@ export function podRows(scene: PodScene): readonly Row[] {
   ];
 }
 
+/** Those of other computers, and those whose token was lost. */
+export async function closedPods(
+  doors: { opens(pod: Pod): Promise<boolean> },
+  pods: readonly Pod[],
+): Promise<ReadonlySet<string>> {
+  const open = await Promise.all(pods.map((pod) => doors.opens(pod)));
+  return new Set(pods.filter((_, index) => open[index] === false).map(({ id }) => id));
+}
+
 /** By status; within it the pod that runs jobs, then ours, then the rest. */
 function rank(pod: Pod, { configured }: PodScene): number {
   return statusRank(pod.status) * 3 + (pod.id === configured ? 0 : isOurs(pod) ? 1 : 2);

@@ -24,6 +24,8 @@ export interface PodScene {
   /** Pods that come by themselves; undefined = it is not told of. */
   readonly fleet?: FleetState;
   readonly groupBy: PodGrouping;
+  /** Pods whose token is not on this computer; absent = not looked for yet. */
+  readonly closed?: ReadonlySet<string>;
   /** Where a pod's HTTP port is reached. */
   readonly address: (podId: string, port: number) => string;
   readonly nowMs: number;

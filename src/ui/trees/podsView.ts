@@ -48,17 +48,22 @@ export function registerPodsView(services: PodsViewServices, life: Lifetime): vo
   const { pods, endpoints, ledger, layout, clock, log, hasRunpodKey } = services;
   /** Loaded with the first look at the account: before it there is nothing to draw. */
   let draw: { readonly pods: typeof podRows; readonly endpoints: typeof endpointRows } | undefined;
+  let closed: ReadonlySet<string> = new Set();
   const rows = (): readonly Row[] => {
-    const scene = podScene(services);
+    const scene = { ...podScene(services), closed };
     const state = podsState(scene);
     setContext(contextKeys.podsState, state);
     if (draw === undefined) return state === 'listed' ? [loadingRow] : [];
     return [...draw.pods(scene), ...draw.endpoints(endpointScene(services))];
   };
   const look = async (signal: AbortSignal): Promise<void> => {
-    const [{ podRows }, { endpointRows }] = await Promise.all([import('./podRows.ts'), import('./endpointRows.ts')]);
+    const [{ closedPods, podRows }, { endpointRows }] = await Promise.all([
+      import('./podRows.ts'),
+      import('./endpointRows.ts'),
+    ]);
     draw = { pods: podRows, endpoints: endpointRows };
-    await Promise.all([pods.refresh(signal), endpoints.refresh(signal)]);
+    const [listed] = await Promise.all([pods.refresh(signal), endpoints.refresh(signal)]);
+    closed = await closedPods(pods, listed);
   };
   const refresh = async (signal: AbortSignal): Promise<void> => {
     await services.prepare();
