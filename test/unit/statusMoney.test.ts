@@ -7,6 +7,7 @@ import { known, unknown } from '../../src/core/kernel/observed.ts';
 import type { Observed } from '../../src/core/kernel/observed.ts';
 import { closedBreaker } from '../../src/core/routing/breaker.ts';
 import { toPod } from '../../src/core/runpod/pod.ts';
+import { PodClock } from '../../src/core/runpod/podClock.ts';
 import type { Pod } from '../../src/core/runpod/pod.ts';
 import { toEndpoint } from '../../src/core/serverless/endpoint.ts';
 import type { GpuPrice } from '../../src/core/serverless/endpoint.ts';
@@ -137,7 +138,7 @@ describe('the status bar and backends', () => {
 });
 
 describe('the status bar and pods', () => {
-  const pod = toPod({ id: 'p1', name: 'podrelay-x', status: 'RUNNING', cost: 0.24, disk: 30 });
+  const pod = toPod({ id: 'p1', name: 'podrelay-x', status: 'RUNNING', cost: 0.24, disk: 30 }, new PodClock());
   const failed = unknown(0, new Fault('unavailable', 'RunPod answers 503'));
   const money = (pods: Observed<readonly Pod[]>, lastSeen: readonly Pod[], hasKey = true) =>
     moneySnapshot({
