@@ -17,7 +17,8 @@ import { PodWatch } from './fleet/podWatch.ts';
 import { storedPodRecords } from './fleet/storedPodRecords.ts';
 import type { VideoTimings } from './gemini/awaitVideo.ts';
 import type { Consent } from './gemini/consentQuestion.ts';
-import type { NetworkSettings, Transport } from './http/transport.ts';
+import { lazyTransport } from './http/lazyTransport.ts';
+import type { NetworkSettings } from './http/transport.ts';
 import { JobRunner } from './jobs/jobRunner.ts';
 import type { JobRunnerOptions } from './jobs/jobRunner.ts';
 import { JobRecovery } from './jobs/recoverJobs.ts';
@@ -25,11 +26,11 @@ import { throwIfAborted, toFault } from './kernel/fault.ts';
 import { late, once } from './kernel/late.ts';
 import type { Lifetime } from './kernel/lifetime.ts';
 import type { Clock, Log, SecretId, Secrets } from './kernel/ports.ts';
-import { Emitter } from './kernel/event.ts';
 import { KeyRing } from './keyRing.ts';
 import { openBackends } from './openBackends.ts';
 import { isOurs } from './runpod/pod.ts';
 import type { Pod } from './runpod/pod.ts';
+import { openRunpod } from './runpod/openRunpod.ts';
 import type { RunpodClient } from './runpod/runpodClient.ts';
 import type { EndpointService } from './serverless/endpointService.ts';
 import { openEndpoints } from './serverless/openEndpoints.ts';
@@ -40,6 +41,7 @@ import { queuePolicy, queuePrice } from './queue/queueRules.ts';
 import type { QueueService } from './queue/queueView.ts';
 import type { Settings } from './settings.ts';
 import type { Database } from './store/database.ts';
+import { openDatabase } from './store/openDatabase.ts';
 import type { JobReports } from './store/jobReports.ts';
 
 /** Where the services are. The demo differs from reality in these alone. */
@@ -358,44 +360,4 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
     recovery,
     queue,
   };
-}
-
-function openDatabase({ databaseFile: file, clock, log }: CoreOptions, life: Lifetime): Database {
-  const setAside = life.own(new Emitter<string>());
-  const open = async (): Promise<Database> => {
-    const [{ createDatabase }, { schemaSteps }] = await Promise.all([
-      import('./store/database.ts'),
-      import('./store/schema.ts'),
-    ]);
-    const database = life.own(createDatabase({ file, steps: schemaSteps, clock, log }));
-    database.onDidSetAside((kept) => setAside.fire(kept));
-    return database;
-  };
-  return late(open, { onDidSetAside: setAside.event, dispose: () => undefined });
-}
-
-function openRunpod(
-  options: CoreOptions,
-  transport: () => Promise<Transport>,
-  apiKey: () => Promise<string | undefined>,
-): RunpodClient {
-  const client = once(async () => {
-    const { createRunpodClient } = await import('./runpod/runpodClient.ts');
-    return createRunpodClient({ ...options, baseUrl: options.addresses.runpodApiUrl, transport, apiKey });
-  });
-  return late(client, {
-    async *streamLogs(...args) {
-      yield* (await client()).streamLogs(...args);
-    },
-  });
-}
-
-/** The HTTP library is loaded at the first request. */
-function lazyTransport(network: () => NetworkSettings, life: Lifetime): () => Promise<Transport> {
-  return once(async () => {
-    const { createDispatcher } = await import('./http/dispatcher.ts');
-    const transport = createDispatcher(network);
-    life.own({ dispose: () => void transport.close() });
-    return transport;
-  });
 }
