@@ -63,6 +63,7 @@ export const commands = {
   setRunpodKey: 'podrelay.key.setRunpod',
   setGeminiKey: 'podrelay.key.setGemini',
   removeKeys: 'podrelay.keys.remove',
+  insertOutput: 'podrelay.output.insert',
   openOutputFolder: 'podrelay.outputs.openFolder',
   showFleet: 'podrelay.fleet.show',
   setUpFleet: 'podrelay.fleet.setUp',

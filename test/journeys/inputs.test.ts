@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { readSidecar } from '../../src/core/outputs/sidecar.ts';
+import { readSidecar, sidecarPath } from '../../src/core/outputs/sidecar.ts';
 import type { Sidecar } from '../../src/core/outputs/sidecar.ts';
 import { openWorkbench } from './workbench.ts';
 import type { Workbench } from './workbench.ts';
@@ -16,6 +16,7 @@ describe('a workflow in the editor', function () {
     workbench = await openWorkbench({
       workspaceFiles: {
         'text-to-image.json': sample,
+        'notes.md': '# Notes\n\na lighthouse in the rain\n\nThe end.\n',
         'package.json': '{ "name": "none", "nodes": [] }\n',
         'editor.json': JSON.stringify({
           last_node_id: 1,
@@ -31,9 +32,11 @@ describe('a workflow in the editor', function () {
     if (this.currentTest?.state === 'failed') await workbench?.screenshot('failed-inputs');
   });
 
+  /** Those with their records, which are written last. */
   const pictures = (): string[] => {
     const folder = path.join(workbench.workspace, 'generated');
-    return existsSync(folder) ? readdirSync(folder).filter((name) => /\.png$/.test(name)) : [];
+    const files = existsSync(folder) ? readdirSync(folder) : [];
+    return files.filter((name) => files.includes(sidecarPath(name)));
   };
   async function openFile(name: string): Promise<void> {
     const { page } = workbench;
@@ -83,7 +86,9 @@ describe('a workflow in the editor', function () {
       (await lensText()).includes('ComfyUI editor format: how to run it'),
     );
     await lenses.locator('a').first().click();
-    await workbench.notification(/Workflow → Export \(API\)/);
+    const refused = await workbench.notification(/Workflow → Export \(API\)/);
+    await refused.hover();
+    await refused.locator('.codicon-notifications-clear').click();
     await openFile('text-to-image.json');
     await run.waitFor();
   });
@@ -124,5 +129,36 @@ describe('a workflow in the editor', function () {
     assert.notEqual(graph['5']?.inputs.seed, 20_261);
     assert.equal(pictures().length, 1);
     assert.equal(readFileSync(path.join(workbench.workspace, 'text-to-image.json'), 'utf8'), sample);
+  });
+
+  it('puts what a selection has made behind it, wherever that is by then, and the newest output at the cursor', async () => {
+    const { page } = workbench;
+    await openFile('notes.md');
+    for (const key of ['Control+Home', 'ArrowDown', 'ArrowDown', 'Shift+End']) await page.keyboard.press(key);
+    await workbench.command('PodRelay: Generate from Selection');
+    await page.locator('.quick-input-widget', { hasText: 'Which size?' }).waitFor();
+    await workbench.choose('Small and quick');
+    await page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
+    await page.keyboard.press('Control+Home');
+    await page.keyboard.type('Written meanwhile. ');
+    const done = /a lighthouse in the rain: 1 file/;
+    await workbench.notification(done);
+    await workbench.screenshot('insert-dark-offered');
+    await workbench.answerNotification(done, 'Insert Image');
+    const notes = async (pattern: RegExp): Promise<string> =>
+      workbench.until(`notes like ${String(pattern)}`, async () => {
+        await page.keyboard.press('Control+S');
+        const text = readFileSync(path.join(workbench.workspace, 'notes.md'), 'utf8');
+        return pattern.test(text) && text;
+      });
+    const image = /!\[a lighthouse in the rain\]\(generated\/[\w.%-]+\.png\)/.source;
+    const text = await notes(/!\[/);
+    assert.match(text, new RegExp(`^Written meanwhile\\. # Notes\n\na lighthouse in the rain\n\n${image}\n\nThe end`));
+    const [, name = ''] = /\(generated\/(.+)\)/.exec(text) ?? [];
+    assert.ok(pictures().includes(decodeURIComponent(name)));
+    await workbench.screenshot('insert-dark');
+    await page.keyboard.press('Control+End');
+    await workbench.command('PodRelay: Insert Newest Output as Image');
+    await notes(new RegExp(`The end\\.\n${image}$`));
   });
 });

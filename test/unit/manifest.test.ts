@@ -204,6 +204,7 @@ describe('manifest: views and when clauses', () => {
       'resourceExtname',
       'resourcePath',
       'editorHasSelection',
+      'editorLangId',
     ];
     const known = new Set<string>([...ofVscode, ...Object.values(contextKeys)]);
     for (const clause of clauses) {

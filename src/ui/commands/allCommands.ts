@@ -5,6 +5,7 @@ import type { Late } from '../../core/kernel/late.ts';
 import type { Lifetime } from '../../core/kernel/lifetime.ts';
 import { costsCommands } from '../costs/costsCommands.ts';
 import { fleetCommands } from '../fleet/fleetCommands.ts';
+import { insertCommand } from '../insert/insertCommand.ts';
 import type { JobStarter } from '../jobs/jobStarter.ts';
 import { outputFolderCommand } from '../outputs/revealFile.ts';
 import { batchCommands } from '../queue/batchCommands.ts';
@@ -48,6 +49,7 @@ export function allCommands(services: CommandServices, life: Lifetime): Promise<
     ...batchCommands({ ...services, documents }),
     ...queueCommands({ ...services, documents }),
     outputFolderCommand(services.outputFolder),
+    insertCommand(services.outputFolder),
     ...costsCommands(services, life),
     ...helpCommands(services),
     ...demoCommands({

@@ -3,6 +3,7 @@ import { commands } from '../../contract.ts';
 import { defaultWorkflow } from '../../core/generate/defaultWorkflow.ts';
 import { Fault } from '../../core/kernel/fault.ts';
 import type { Late } from '../../core/kernel/late.ts';
+import { insertAfterSelection } from '../insert/insertAfter.ts';
 import { newSeed } from '../jobs/jobStarter.ts';
 import type { JobStarter, WantedJob } from '../jobs/jobStarter.ts';
 import { readWorkflow } from '../jobs/readWorkflow.ts';
@@ -45,7 +46,17 @@ export function jobCommands({ starter }: JobCommandServices): readonly Command[]
     {
       id: commands.generateFromSelection,
       failure,
-      run: async (_args, signal) => starter.start(await fromPrompt(selectedText()), signal),
+      run: async (_args, signal) => {
+        const { text, editor } = selected();
+        // From now on: the text may be edited while the size is chosen and the picture is made.
+        const next = insertAfterSelection(editor);
+        try {
+          return await starter.start(await fromPrompt(text), signal, next);
+        } catch (error) {
+          next?.dispose();
+          throw error;
+        }
+      },
     },
     {
       id: commands.repeatLast,
@@ -66,10 +77,10 @@ async function askPrompt(): Promise<string> {
   return prompt;
 }
 
-function selectedText(): string {
+function selected(): { readonly text: string; readonly editor: vscode.TextEditor } {
   const editor = vscode.window.activeTextEditor;
   const text = editor?.document.getText(editor.selection) ?? '';
-  if (text.trim() !== '') return text;
+  if (editor !== undefined && text.trim() !== '') return { text, editor };
   throw new Fault('rejected', 'Nothing is selected', {
     nextStep: vscode.l10n.t('Select the text that describes the picture.'),
   });

@@ -8,7 +8,7 @@ import { withFreshSeeds } from '../../core/generate/withFreshSeeds.ts';
 import type { JobOutcome, JobRunner } from '../../core/jobs/jobRunner.ts';
 import { Fault } from '../../core/kernel/fault.ts';
 import type { Settings } from '../../core/settings.ts';
-import { afterwards } from '../notify.ts';
+import { afterwards, showFault } from '../notify.ts';
 import { withProgress } from '../withProgress.ts';
 import { setContext } from '../setContext.ts';
 import { dotted } from '../trees/row.ts';
@@ -29,6 +29,14 @@ export interface WantedJob {
   readonly inputFolder?: string;
 }
 
+/** What the message of a finished job offers. Disposed once that is no longer possible. */
+export interface NextStep {
+  /** The button for these files; undefined = there is nothing to do with them. */
+  readonly title: (outputs: JobOutcome['outputs']) => string | undefined;
+  readonly take: (outputs: JobOutcome['outputs']) => Promise<void>;
+  dispose(): void;
+}
+
 /** Starts jobs with progress and cancel, opens what they made and says what is worth saying: one message a job. */
 export class JobStarter {
   readonly #services: JobStarterServices;
@@ -39,7 +47,19 @@ export class JobStarter {
   }
 
   /** @throws Fault */
-  async start(wanted: WantedJob, signal: AbortSignal): Promise<JobOutcome> {
+  async start(wanted: WantedJob, signal: AbortSignal, next?: NextStep): Promise<JobOutcome> {
+    try {
+      const outcome = await this.#run(wanted, signal);
+      await afterwards(vscode.l10n.t('The output could not be opened'), () => openFirst(outcome));
+      tell(outcome, next);
+      return outcome;
+    } catch (error) {
+      next?.dispose();
+      throw error;
+    }
+  }
+
+  async #run(wanted: WantedJob, signal: AbortSignal): Promise<JobOutcome> {
     if (!vscode.workspace.isTrusted) {
       throw new Fault('rejected', 'This workspace is not trusted', {
         nextStep: vscode.l10n.t('Trust the workspace to run workflows.'),
@@ -52,12 +72,9 @@ export class JobStarter {
     const { label, workflow } = wanted;
     const localOnly = settings()['privacy.localOnly'];
     const request = { ...wanted, id: randomUUID(), media: mediaOf(workflow), localOnly };
-    const outcome = await withProgress(`PodRelay: ${label}`, signal, (report, at) =>
+    return withProgress(`PodRelay: ${label}`, signal, (report, at) =>
       jobs.run(request, (progress) => report({ message: progressLine(progress), ...fractionOf(progress) }), at),
     );
-    await afterwards(vscode.l10n.t('The output could not be opened'), () => openFirst(outcome));
-    tell(outcome);
-    return outcome;
   }
 
   /** The last job of this window with other seeds. */
@@ -100,15 +117,35 @@ async function openFirst({ outputs }: JobOutcome): Promise<void> {
   } satisfies vscode.TextDocumentShowOptions);
 }
 
-function tell(outcome: JobOutcome): void {
+function tell(outcome: JobOutcome, next: NextStep | undefined): void {
   const { text, notable } = outcomeText(outcome);
-  if (notable) void tellAtLength(text);
-  else vscode.window.setStatusBarMessage(`$(check) ${text}`, 6_000);
+  const title = next?.title(outcome.outputs);
+  const costs = vscode.l10n.t('Show Costs');
+  const buttons = [...(title === undefined ? [] : [title]), ...(notable ? [costs] : [])];
+  if (buttons.length > 0) {
+    void tellAtLength(text, buttons, next, async (chosen) => {
+      if (chosen === costs) await vscode.commands.executeCommand(commands.showCosts);
+      else await next?.take(outcome.outputs);
+    });
+    return;
+  }
+  next?.dispose();
+  vscode.window.setStatusBarMessage(`$(check) ${text}`, 6_000);
 }
 
 /** A message with a button is shown whole; without one it is cut to a line. */
-async function tellAtLength(text: string): Promise<void> {
-  const costs = vscode.l10n.t('Show Costs');
-  const chosen = await vscode.window.showInformationMessage(`PodRelay: ${text}`, costs);
-  if (chosen === costs) await vscode.commands.executeCommand(commands.showCosts);
+async function tellAtLength(
+  text: string,
+  buttons: readonly string[],
+  next: NextStep | undefined,
+  take: (button: string) => Promise<void>,
+): Promise<void> {
+  try {
+    const chosen = await vscode.window.showInformationMessage(`PodRelay: ${text}`, ...buttons);
+    if (chosen !== undefined) await take(chosen);
+  } catch (error) {
+    await showFault(vscode.l10n.t('The output could not be inserted'), error);
+  } finally {
+    next?.dispose();
+  }
 }
