@@ -95,7 +95,7 @@ describe('a workflow in the editor', function () {
 
   it('runs with other values, which are refused where they are none, and stays as it is', async () => {
     const { page } = workbench;
-    await workbench.command('PodRelay: Run Workflow with Inputs…');
+    await page.locator('.codelens-decoration a', { hasText: 'Run with Inputs…' }).click();
     const values = await listThat(/^Run ?as the file says/);
     assert.ok(
       values.some((item) => /^Width ?768$/.test(item)),
