@@ -16,6 +16,7 @@ import type { BackendOutlook } from '../../core/queue/strategyOutlook.ts';
 import type { Settings } from '../../core/settings.ts';
 import { setContext } from '../setContext.ts';
 import { lensKey, lensText } from './lensText.ts';
+import { mayBeWorkflow } from './mayBeWorkflow.ts';
 
 export interface WorkflowEditorServices {
   readonly backends: Pick<BackendManager, 'statuses' | 'onDidChange'>;
@@ -26,8 +27,6 @@ export interface WorkflowEditorServices {
   readonly log: Log;
 }
 
-/** Lines of a workflow are short: such a file is none, and its text is not asked for. */
-const mostLines = 200_000;
 const top = new vscode.Range(0, 0, 0, 0);
 
 /** What is shown above a workflow. Asks no backend: it tells what was last seen and measured. */
@@ -126,10 +125,10 @@ export class WorkflowEditor {
 
   /** Each version of a text is read once. What is no JSON while it is written stays what it was. */
   #formatOf(document: vscode.TextDocument): WorkflowFormat {
-    const { version, lineCount } = document;
+    const { version } = document;
     const before = this.#formats.get(document);
     if (before?.version === version) return before.format;
-    const read = lineCount > mostLines ? 'none' : workflowFormat(document.getText());
+    const read = mayBeWorkflow(document) ? workflowFormat(document.getText()) : 'none';
     const format = read === 'broken' ? (before?.format ?? 'none') : read;
     this.#formats.set(document, { version, format });
     return format;
