@@ -261,6 +261,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
       geminiTimings: options.geminiTimings,
       hold: (address) => leases.hold(address),
       forecaster: (job) => choice.forecaster(job),
+      secondsOn: (gpu, { workflow }) => runTimes?.secondsOn(gpu, workflow),
     },
     life,
   );
@@ -291,27 +292,22 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
   );
   const jobs: JobRunner = life.own(
     new JobRunner({
-      backends,
-      store,
-      leaseMs,
-      ledger,
-      budgets,
-      clock,
-      log,
+      ...{ backends, store, leaseMs, ledger, budgets, clock, log, explain },
       outputFolder: options.outputFolder,
       onDone: async (outcome) => {
         await options.onJobDone(outcome);
         await (await queueParts()).runTimes.note(outcome);
       },
       putBack: async (...args) => (await queueParts()).schedule.putBack(...args),
-      explain,
       simulated: options.simulated ?? false,
     }),
   );
   const recovery = new JobRecovery({ store, jobs, backends, clock, log });
+  /** Once they are needed: a quote is made at once, and waits for nothing. */
+  let runTimes: OpenedQueue['runTimes'] | undefined;
   const queueParts = once(async (): Promise<OpenedQueue> => {
     const { createQueue } = await import('./queue/createQueue.ts');
-    return createQueue(
+    const parts = createQueue(
       {
         ...options,
         ...{ database, jobs, backends, recovery, owner: windowId, jobLeaseMs: leaseMs },
@@ -322,6 +318,8 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
       },
       life,
     );
+    runTimes = parts.runTimes;
+    return parts;
   });
   const choice: Choice = late(async () => (await queueParts()).choice);
   const queue = life.own(new LateQueue(async () => (await queueParts()).queue, clock.now()));

@@ -15,7 +15,10 @@ import { routePolicy } from './routing/routePolicy.ts';
 import { createServerlessBackend } from './serverless/serverlessBackend.ts';
 import type { Settings } from './settings.ts';
 
-type FromCloud = Pick<CloudBackendsOptions, 'pods' | 'comfyAt' | 'newId' | 'podId' | 'endpointIds' | 'hold'>;
+type FromCloud = Pick<
+  CloudBackendsOptions,
+  'pods' | 'comfyAt' | 'newId' | 'podId' | 'endpointIds' | 'hold' | 'secondsOn'
+>;
 type FromGemini = Pick<GeminiBackendOptions, 'transport' | 'clock' | 'log' | 'random' | 'userAgent' | 'consent'>;
 
 export interface OpenBackendsOptions extends FromCloud, FromGemini {

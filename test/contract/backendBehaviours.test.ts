@@ -298,6 +298,16 @@ describe('Backend manager', () => {
     assert.equal(backend('cloud').quote(video).micros, 20_000);
   });
 
+  it('cost estimate for cloud: of a workflow that has run, by the time that it took and the price of the pod', async () => {
+    set({ 'routing.forced': 'cloud' });
+    const { ranMs, gpu } = await world.core.jobs.run(job(samplerWorkflow()), quiet, world.signal);
+    const usdPerHourMicros = world.core.pods.lastSeen?.pods[0]?.usdPerHourMicros ?? Number.NaN;
+    const { micros, basis } = backend('cloud').quote(picture);
+    assert.equal(gpu, 'RTX 3090');
+    assert.equal(micros, Math.round((usdPerHourMicros * ranMs!) / 3_600_000));
+    assert.match(basis, / s at \$0\.\d\d\/h, as measured$/);
+  });
+
   it('cost estimate for gemini', () => {
     const { micros, basis } = backend('gemini').quote(picture);
     assert.equal(micros, 33_600 + 6_750 + 75, '1,120 tokens at $30 a million, thoughts at $7.50, a prompt at $1.50');

@@ -1,17 +1,32 @@
 // The behaviours of RunPod that the project was asked for, each under the name it was asked by.
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { Backend, JobRequest } from '../../src/core/backends/backend.ts';
+import { createPodBackend } from '../../src/core/backends/podBackend.ts';
+import type { PodBackendServices } from '../../src/core/backends/podBackend.ts';
+import { Ledger } from '../../src/core/cost/ledger.ts';
 import type { DeployRequest } from '../../src/core/fleet/deployPod.ts';
-import { emptyCostMeter, hourlyCostMicros, readCostMeter, videoCostMicros } from '../../src/core/fleet/podCost.ts';
-import { filterByStatus } from '../../src/core/fleet/podFilter.ts';
+import { hourlyCostMicros } from '../../src/core/fleet/podCost.ts';
 import type { PodService } from '../../src/core/fleet/podService.ts';
+import { sightOf } from '../../src/core/fleet/podWatch.ts';
 import { proxyAddress, runpodProxyTemplate } from '../../src/core/fleet/proxyAddress.ts';
 import { rankGpus } from '../../src/core/fleet/rankGpus.ts';
 import type { ReadyProgress } from '../../src/core/fleet/waitUntilReady.ts';
 import { defaultWatchdog } from '../../src/core/fleet/watchdog.ts';
+import { systemClock } from '../../src/core/kernel/clock.ts';
 import type { Fault } from '../../src/core/kernel/fault.ts';
 import { gpuUtilizationPercent } from '../../src/core/runpod/pod.ts';
+import type { PodStatus } from '../../src/core/runpod/pod.ts';
+import { createDatabase } from '../../src/core/store/database.ts';
+import { createLedgerStore } from '../../src/core/store/ledgerStore.ts';
+import { schemaSteps } from '../../src/core/store/schema.ts';
+import { podRows } from '../../src/ui/trees/podRows.ts';
 import { openRunpodWorld } from './runpodWorld.ts';
 import type { RunpodWorld } from './runpodWorld.ts';
+
+const quiet = (): void => undefined;
 
 describe('RunPod', () => {
   let world: RunpodWorld;
@@ -117,31 +132,49 @@ describe('RunPod', () => {
     assert.equal(hourlyCostMicros(pod), pod.usdPerHourMicros + 10_000, '73 GB at $0.10 a month of 730 hours');
   });
 
-  it('should calculate video generation cost', () => {
-    const rtx3090 = { usdPerHourMicros: 240_000, videosPerHour: 12 };
-    assert.equal(videoCostMicros(100, rtx3090), 2_000_000);
-    assert.equal(videoCostMicros(1, rtx3090), 20_000);
-    assert.equal(videoCostMicros(1), 20_000, 'and this is what is assumed before a rate is measured');
+  it('should calculate video generation cost', async () => {
+    const { id } = world.sim.seedPod({ name: 'a' });
+    await service.refresh(signal);
+    const [gpu, usdPerHourMicros] = ['RTX 3090', service.lastSeen?.pods[0]?.usdPerHourMicros ?? Number.NaN];
+    const quote = (podId?: string, secondsOn: PodBackendServices['secondsOn'] = () => undefined) =>
+      podBackend(world, service, podId, secondsOn).quote({ ...clip, media: 'video' });
+    assert.equal(100 * quote().micros, 2_000_000, 'assumed: $0.24 an hour, 12 videos an hour');
+    assert.equal(quote(id).micros, Math.round(usdPerHourMicros / 12), 'at the price of the pod');
+    const measured = quote(id, (at, { workflow }) => (at === gpu && workflow === clip.workflow ? 36 : undefined));
+    assert.equal(measured.micros, Math.round(usdPerHourMicros / 100));
+    assert.match(measured.basis, /^36 s at .*, as measured$/);
   });
 
   it('should track accumulated costs', async () => {
     await world.close();
     world = await openRunpodWorld({ gpuBillsFrom: 'PROVISIONING' }, { scale: 3_600 });
     const { id } = world.sim.seedPod({ name: 'a' });
-    const reading = async (): Promise<readonly [Parameters<typeof readCostMeter>[1], number]> => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'podrelay-costs-'));
+    const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
+    const file = path.join(folder, 'podrelay.db');
+    const database = createDatabase({ file, steps: schemaSteps, clock: systemClock, log });
+    const ledger = new Ledger(createLedgerStore(database), { ...systemClock, now: () => world.sim.state().now });
+    const spentOn = async (): Promise<number> => {
       const pods = await world.client.listPods(world.signal);
-      return [pods, world.sim.state().now];
+      await ledger.observePods(
+        pods.map((pod) => sightOf(pod, 900_000, true)),
+        world.sim.state().now,
+      );
+      assert.ok(ledger.spending.known);
+      return ledger.spending.value.pods.get(id)?.micros ?? 0;
     };
-    let meter = readCostMeter(emptyCostMeter, ...(await reading()));
+    const first = await spentOn();
     const before = world.sim.invoice();
+    let measured = 0;
     for (let i = 0; i < 5; i++) {
       await new Promise((resolve) => setTimeout(resolve, 450));
-      meter = readCostMeter(meter, ...(await reading()));
+      measured = (await spentOn()) - first;
     }
     const billed = world.sim.invoice().totalMicros - before.totalMicros;
-    const measured = meter.byPod.get(id)?.micros ?? 0;
     assert.ok(measured > 300_000, `2 simulated hours cost more than ${measured}`);
     assert.ok(Math.abs(measured - billed) / billed < 0.1, `measured ${measured}, billed ${billed}`);
+    database.dispose();
+    await rm(folder, { recursive: true });
   });
 
   it('should check ComfyUI health endpoint', async () => {
@@ -193,14 +226,48 @@ describe('RunPod', () => {
   it('should filter by status', async () => {
     world.sim.seedPod({ name: 'a' });
     world.sim.seedPod({ name: 'b', status: 'EXITED' });
-    const pods = await service.refresh(signal);
-    assert.deepEqual(
-      filterByStatus(pods, ['RUNNING']).map(({ name }) => name),
-      ['a'],
-    );
-    assert.deepEqual(
-      filterByStatus(pods, ['EXITED']).map(({ name }) => name),
-      ['b'],
-    );
+    await service.refresh(signal);
+    const shown = (filter: readonly PodStatus[]): readonly string[] =>
+      podRows({
+        pods: service.pods,
+        lastSeen: service.lastSeen,
+        filter,
+        hasKey: true,
+        configured: undefined,
+        useAll: true,
+        spent: undefined,
+        groupBy: 'none',
+        address: proxyAddress.bind(undefined, runpodProxyTemplate),
+        nowMs: Date.now(),
+      }).map(({ label }) => label);
+    assert.deepEqual(shown(['RUNNING']), ['a']);
+    assert.deepEqual(shown(['EXITED']), ['b', '1 running pod is hidden']);
+    assert.deepEqual(shown([]), ['a', 'b']);
   });
 });
+
+const clip: JobRequest = { id: 'clip', label: 'clip', workflow: {}, media: 'video', localOnly: false };
+
+function podBackend(
+  world: RunpodWorld,
+  pods: PodService,
+  podId: string | undefined,
+  secondsOn: NonNullable<PodBackendServices['secondsOn']>,
+): Backend {
+  return createPodBackend({
+    ...{ id: 'cloud', pods, secondsOn, clock: systemClock },
+    log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+    podId: () => podId,
+    comfyAt: () => assert.fail('Nothing is asked'),
+    newId: () => '',
+    enabled: () => true,
+    hasKey: () => true,
+    autoStart: () => true,
+    comesByItself: () => false,
+    readyTimeoutMs: () => 1_000,
+    checkpoint: () => undefined,
+    listed: (signal) => world.client.listPods(signal),
+    use: () => ({ dispose: quiet }),
+    isRetired: () => false,
+  });
+}

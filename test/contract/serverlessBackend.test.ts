@@ -678,7 +678,7 @@ describe('an endpoint of RunPod Serverless as a backend', function () {
 
     it('predicts by list price, then by what it measured', async () => {
       const backend = backendOf(world.endpoint());
-      assert.match(backend.quote(jobOf()).basis, /not known yet/);
+      assert.match(backend.quote(jobOf()).basis, /time and price assumed/);
       await backend.probe(world.signal);
       assert.deepEqual(backend.quote(jobOf()), {
         micros: 6_200,

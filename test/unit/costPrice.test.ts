@@ -1,19 +1,18 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import {
-  defaultCloudRate,
-  estimateCost,
-  formatUsd,
-  formatUsdPerHour,
-  podTimeMicros,
-  videoCostMicros,
-} from '../../src/core/cost/price.ts';
+import { createLocalBackend } from '../../src/core/backends/comfyBackend.ts';
+import type { JobRequest } from '../../src/core/backends/backend.ts';
+import { formatUsd, formatUsdPerHour, machineQuote, podTimeMicros } from '../../src/core/cost/price.ts';
+import { roughQuote } from '../../src/core/gemini/geminiQuote.ts';
+import { systemClock } from '../../src/core/kernel/clock.ts';
+
+const video: JobRequest = { id: '1', label: 'clip', workflow: {}, media: 'video', localOnly: false };
 
 describe('prices', () => {
   it('should calculate video generation cost', () => {
-    assert.equal(videoCostMicros(1, defaultCloudRate), 20_000);
-    assert.equal(videoCostMicros(100, defaultCloudRate), 2_000_000);
-    assert.equal(formatUsd(videoCostMicros(100, { usdPerHourMicros: 240_000, videosPerHour: 12 })), '$2.00');
+    const one = machineQuote('video');
+    assert.equal(one.micros, 20_000, 'of an RTX 3090 at $0.24 an hour that makes 12 an hour');
+    assert.equal(formatUsd(100 * one.micros), '$2.00');
   });
 
   it('should calculate hourly cost', () => {
@@ -23,25 +22,28 @@ describe('prices', () => {
   });
 
   it('should estimate cost for local, cloud and gemini', () => {
-    assert.deepEqual(estimateCost('local', { videos: 1 }), { micros: 0, basis: 'free' });
-    assert.deepEqual(estimateCost('cloud', { videos: 1 }), { micros: 20_000, basis: 'assumed' });
-    assert.deepEqual(estimateCost('gemini', { videos: 2, listPriceMicros: 39_000 }), {
-      micros: 78_000,
-      basis: 'priceList',
+    const quiet = (): void => undefined;
+    const local = createLocalBackend({
+      clock: systemClock,
+      log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+      newId: () => '',
+      client: () => undefined,
+      comfyAt: () => assert.fail('Nothing is asked'),
+      enabled: () => true,
+      checkpoint: () => undefined,
     });
-    assert.equal(estimateCost('gemini', { videos: 1 }), undefined);
+    assert.deepEqual(local.quote(video), { micros: 0, basis: 'your own machine' });
+    assert.deepEqual(machineQuote('video'), { micros: 20_000, basis: '300 s at $0.24/h, time and price assumed' });
+    assert.equal(machineQuote('image').micros, 2_000);
+    const gemini = roughQuote('video', { image: 'gemini-nano-banana-2.1', video: 'gemini-omni-1.1-flash' });
+    assert.equal(gemini.micros, 506_800);
+    assert.match(gemini.basis, /1 × clip of 5 s, by Google's price list/);
   });
 
   it('replaces the assumed rate by the price of the pod, and by what was measured', () => {
-    assert.deepEqual(estimateCost('cloud', { videos: 1, usdPerHourMicros: 480_000 }), {
-      micros: 40_000,
-      basis: 'assumed',
-    });
-    assert.deepEqual(estimateCost('cloud', { videos: 3, measuredMicros: [9_000, 1_000, 2_000] }), {
-      micros: 6_000,
-      basis: 'measured',
-    });
-    assert.equal(estimateCost('cloud', { videos: 1, measuredMicros: [1_000, 3_000] })?.micros, 2_000);
+    assert.deepEqual(machineQuote('video', 480_000), { micros: 40_000, basis: '300 s at $0.48/h, time assumed' });
+    assert.deepEqual(machineQuote('video', 480_000, 75), { micros: 10_000, basis: '75 s at $0.48/h, as measured' });
+    assert.deepEqual(machineQuote('image', undefined, 7.5), { micros: 500, basis: '7.5 s at $0.24/h, price assumed' });
   });
 
   for (const [micros, text] of [

@@ -1,22 +1,12 @@
 import assert from 'node:assert/strict';
-import {
-  currentRunMicros,
-  diskMicrosPerHour,
-  emptyCostMeter,
-  hourlyCostMicros,
-  readCostMeter,
-  spanCostMicros,
-  videoCostMicros,
-} from '../../src/core/fleet/podCost.ts';
+import { diskMicrosPerHour, hourlyCostMicros } from '../../src/core/fleet/podCost.ts';
 import { newPodName } from '../../src/core/fleet/podName.ts';
-import { filterByStatus, isActive } from '../../src/core/fleet/podFilter.ts';
+import { isActive } from '../../src/core/fleet/podFilter.ts';
 import { proxyAddress, runpodProxyTemplate } from '../../src/core/fleet/proxyAddress.ts';
 import { Fault } from '../../src/core/kernel/fault.ts';
 import { isOurs, toPod } from '../../src/core/runpod/pod.ts';
 import type { Pod } from '../../src/core/runpod/pod.ts';
 import { PodClock } from '../../src/core/runpod/podClock.ts';
-
-const hourMs = 3_600_000;
 
 function pod(change: Partial<Pod> = {}): Pod {
   const base = toPod({ id: 'p1', name: 'podrelay-1', status: 'RUNNING', cost: 0.24, disk: 30 }, new PodClock());
@@ -33,36 +23,6 @@ describe('what a pod costs', () => {
     const stopped = pod({ status: 'EXITED', usdPerHourMicros: 0 });
     assert.equal(hourlyCostMicros(stopped), Math.round(12_000_000 / 730));
     assert.equal(diskMicrosPerHour(pod({ status: 'TERMINATED' })), 0);
-  });
-
-  it('is counted by the span, and never below zero', () => {
-    assert.equal(spanCostMicros(240_000, hourMs / 2), 120_000);
-    assert.equal(spanCostMicros(240_000, -5), 0);
-  });
-
-  it('of the current run is unknown unless it runs and its start is known', () => {
-    assert.equal(currentRunMicros(pod(), 2 * hourMs), 480_000);
-    assert.equal(currentRunMicros(pod({ status: 'EXITED' }), hourMs), undefined);
-    assert.equal(currentRunMicros(pod({ startedAtMs: undefined }), hourMs), undefined);
-  });
-
-  it('adds up over readings, at the rate of the reading before', () => {
-    const diskless = pod({ containerDiskGb: 0, volumeGb: 0 });
-    let meter = readCostMeter(emptyCostMeter, [diskless], 0);
-    assert.equal(meter.totalMicros, 0);
-    meter = readCostMeter(meter, [{ ...diskless, status: 'EXITED', usdPerHourMicros: 0 }], hourMs);
-    assert.equal(meter.totalMicros, 240_000);
-    meter = readCostMeter(meter, [], 2 * hourMs);
-    assert.equal(meter.totalMicros, 240_000, 'a stopped pod without disks costs nothing');
-    assert.equal(meter.byPod.get('p1')?.micros, 240_000, 'and what it has cost is not forgotten');
-    meter = readCostMeter(meter, [diskless], 3 * hourMs);
-    assert.equal(readCostMeter(meter, [diskless], hourMs).totalMicros, 240_000, 'a clock set back adds nothing');
-  });
-
-  it('of videos is $0.02 each and $2.00 for 100, on an RTX 3090 at $0.24/h and 12 videos/h', () => {
-    assert.equal(videoCostMicros(1), 20_000);
-    assert.equal(videoCostMicros(100), 2_000_000);
-    assert.equal(videoCostMicros(10, { usdPerHourMicros: 690_000, videosPerHour: 30 }), 230_000);
   });
 });
 
@@ -87,18 +47,10 @@ describe('names and addresses of pods', () => {
   });
 });
 
-describe('filtering pods', () => {
+describe('active pods', () => {
   const pods = [pod({ id: 'a' }), pod({ id: 'b', status: 'EXITED' }), pod({ id: 'c', status: 'STARTING' })];
 
-  it('keeps the chosen statuses, and all when none is chosen', () => {
-    assert.deepEqual(
-      filterByStatus(pods, ['EXITED', 'STARTING']).map(({ id }) => id),
-      ['b', 'c'],
-    );
-    assert.equal(filterByStatus(pods, []).length, 3);
-  });
-
-  it('knows which cost GPU time', () => {
+  it('are those which cost GPU time', () => {
     assert.deepEqual(
       pods.filter(isActive).map(({ id }) => id),
       ['a', 'c'],

@@ -116,7 +116,6 @@ describe('the ledger', () => {
     await ledger.observePods([running()], nowMs);
     await ledger.recordJob({ ...job, backend: 'cloud', micros: 2_000, inPodTime: true, at: nowMs });
     assert.equal(spending(ledger).day.micros, 360_000);
-    assert.deepEqual(await ledger.measuredMicros('cloud', 10), [2_000]);
   });
 
   it('records the cost of a job once, even when two windows collect it', async () => {
@@ -161,15 +160,6 @@ describe('the ledger', () => {
     }
     await ledger.refresh();
     assert.equal(spending(ledger).day.micros, 0);
-  });
-
-  it('gives measured rates from measured jobs only, newest first', async () => {
-    const ledger = open();
-    for (const [n, basis] of (['measured', 'estimated', 'measured', 'measured'] as const).entries()) {
-      await ledger.recordJob({ ...job, jobId: `job${String(n)}`, micros: n, basis, at: noon + n });
-    }
-    assert.deepEqual(await ledger.measuredMicros('gemini', 3), [3, 2]);
-    assert.deepEqual(await ledger.measuredMicros('cloud', 3), []);
   });
 
   it('comes to the same sums by reading only what is new as by reading all', async function () {

@@ -1,5 +1,5 @@
 import type { ComfyClient } from '../comfy/comfyClient.ts';
-import { videoCostMicros } from '../fleet/podCost.ts';
+import { machineQuote } from '../cost/price.ts';
 import { isActive } from '../fleet/podFilter.ts';
 import type { PodService } from '../fleet/podService.ts';
 import type { Disposable } from '../kernel/event.ts';
@@ -9,7 +9,7 @@ import { late } from '../kernel/late.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import { isZeroGpu } from '../runpod/pod.ts';
 import type { Pod } from '../runpod/pod.ts';
-import type { Backend, BackendResult, Health, Standing } from './backend.ts';
+import type { Backend, BackendResult, Health, JobRequest, Standing } from './backend.ts';
 import { inventoryOf } from './inventory.ts';
 import { comfyDepth, gpuName, probeComfy } from './comfyBackend.ts';
 
@@ -35,10 +35,8 @@ export interface PodBackendServices {
   readonly isRetired: (podId: string) => boolean;
   /** The agent on the pod is told of its use until it is disposed. */
   readonly hold?: (address: string) => Disposable;
-  /** Measured micro-dollars per hour of a pod and videos per hour; undefined = not measured yet. */
-  readonly measured?: (
-    podId: string,
-  ) => { readonly usdPerHourMicros: number; readonly videosPerHour: number } | undefined;
+  /** Of such a job on such a GPU, by what was measured; undefined = nothing that tells. */
+  readonly secondsOn?: (gpu: string, job: JobRequest) => number | undefined;
 }
 
 export interface PodBackendOptions extends PodBackendServices {
@@ -148,10 +146,10 @@ export function createPodBackend(options: PodBackendOptions): Backend {
       return inventoryOf(await options.comfyAt(pods.address(podId)).allObjectInfo(signal));
     },
     quote: (job) => {
-      const measured = options.measured?.(options.podId() ?? '');
-      const micros = videoCostMicros(1, measured);
-      const basis = measured === undefined ? 'RTX 3090 at $0.24/h, 12 videos an hour' : 'measured on this pod';
-      return { micros: job.media === 'video' ? micros : Math.round(micros / 10), basis };
+      const pod = lastSeen();
+      const seconds = pod?.gpu === undefined ? undefined : options.secondsOn?.(gpuName(pod.gpu.id), job);
+      // RunPod says 0 of a stopped pod.
+      return machineQuote(job.media, pod?.usdPerHourMicros || undefined, seconds);
     },
     async run(job, context, signal) {
       const podId = podIdNow();

@@ -58,7 +58,7 @@ export interface JobCost {
   readonly at: number;
   /**
    * True for a job on a pod that is observed here: its cost is a share of the pod's time, which the pod's own entries
-   * hold in full, boot and idle included. It is kept for the job's record and for measured rates, and no sum counts it.
+   * hold in full, boot and idle included. It is kept for the job's record, and no sum counts it.
    */
   readonly inPodTime: boolean;
   readonly note?: string;
@@ -167,12 +167,6 @@ export class Ledger implements Disposable {
       nowMs,
     );
     await this.refresh();
-  }
-
-  /** What the last jobs there cost, in micro-dollars, measured ones only: the input of an estimate. */
-  async measuredMicros(backend: string, limit: number): Promise<readonly number[]> {
-    const jobs = await this.#store.recentJobs(backend, limit);
-    return jobs.filter((job) => job.basis === 'measured').map((job) => job.micros);
   }
 
   /** Of so many days at least, today included. Faults: 'io' when the records cannot be read. */

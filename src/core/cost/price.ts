@@ -1,50 +1,21 @@
 const msPerHour = 3_600_000;
 const microsPerUsd = 1_000_000;
 
-/** Price and speed of a GPU pod. */
-export interface CloudRate {
-  readonly usdPerHourMicros: number;
-  readonly videosPerHour: number;
-}
+/** An RTX 3090 at $0.24 an hour making 12 videos an hour, as long as nothing is known; a picture takes a tenth. */
+const assumed = { usdPerHourMicros: 240_000, seconds: { video: 300, image: 30 } } as const;
 
-/** An RTX 3090 at $0.24 an hour making 12 videos an hour: $0.02 a video, as long as nothing was measured. */
-export const defaultCloudRate: CloudRate = { usdPerHourMicros: 240_000, videosPerHour: 12 };
-
-export interface CostEstimate {
-  readonly micros: number;
-  readonly basis: 'free' | 'assumed' | 'measured' | 'priceList';
-}
-
-export interface EstimateFacts {
-  readonly videos: number;
-  /** What earlier jobs there cost, in micro-dollars each; empty = nothing measured yet. */
-  readonly measuredMicros?: readonly number[];
-  /** The running pod's price, when there is one. */
-  readonly usdPerHourMicros?: number;
-  /** Gemini's list price of one, in micro-dollars. */
-  readonly listPriceMicros?: number;
-}
-
-/** Predicted cost. Undefined when there is nothing to predict it from, which is not the same as free. */
-export function estimateCost(tier: 'local' | 'cloud' | 'gemini', facts: EstimateFacts): CostEstimate | undefined {
-  switch (tier) {
-    case 'local':
-      return { micros: 0, basis: 'free' };
-    case 'gemini':
-      if (facts.listPriceMicros === undefined) return undefined;
-      return { micros: Math.round(facts.listPriceMicros * facts.videos), basis: 'priceList' };
-    case 'cloud': {
-      const measured = median(facts.measuredMicros ?? []);
-      if (measured !== undefined) return { micros: Math.round(measured * facts.videos), basis: 'measured' };
-      const usdPerHourMicros = facts.usdPerHourMicros ?? defaultCloudRate.usdPerHourMicros;
-      return { micros: videoCostMicros(facts.videos, { ...defaultCloudRate, usdPerHourMicros }), basis: 'assumed' };
-    }
-  }
-}
-
-/** Micro-dollars of so many videos at a pod's price and speed. */
-export function videoCostMicros(videos: number, rate: CloudRate): number {
-  return Math.round((videos * rate.usdPerHourMicros) / rate.videosPerHour);
+/** What one job takes of a machine's time, and what that stands on: its price per hour and the job's seconds there, if known. */
+export function machineQuote(
+  media: keyof typeof assumed.seconds,
+  usdPerHourMicros?: number,
+  seconds?: number,
+): { readonly micros: number; readonly basis: string } {
+  const rate = usdPerHourMicros ?? assumed.usdPerHourMicros;
+  const took = seconds ?? assumed.seconds[media];
+  const guessed = [...(seconds === undefined ? ['time'] : []), ...(usdPerHourMicros === undefined ? ['price'] : [])];
+  const how = guessed.length === 0 ? 'as measured' : `${guessed.join(' and ')} assumed`;
+  const basis = `${Math.round(took * 10) / 10} s at ${formatUsdPerHour(rate)}, ${how}`;
+  return { micros: podTimeMicros(rate, took * 1_000), basis };
 }
 
 /** Micro-dollars of so much pod time. RunPod bills by the second (RunPod docs, pods/pricing); shares of one count here. */
@@ -79,11 +50,4 @@ export function parseUsd(text: string): number | null | undefined {
 /** '$0.34/h' */
 export function formatUsdPerHour(usdPerHourMicros: number | undefined): string {
   return `${formatUsd(usdPerHourMicros)}/h`;
-}
-
-function median(values: readonly number[]): number | undefined {
-  const sorted = [...values].sort((a, b) => a - b);
-  const upper = sorted[Math.floor(sorted.length / 2)];
-  const lower = sorted[Math.floor((sorted.length - 1) / 2)];
-  return upper === undefined || lower === undefined ? undefined : (upper + lower) / 2;
 }

@@ -1,9 +1,4 @@
-import type { Pod, PodStatus } from '../runpod/pod.ts';
-
-/** RunPod ignores filters of its list, so the client filters. An empty choice shows every pod. */
-export function filterByStatus(pods: readonly Pod[], statuses: readonly PodStatus[]): readonly Pod[] {
-  return statuses.length === 0 ? pods : pods.filter((pod) => statuses.includes(pod.status));
-}
+import type { Pod } from '../runpod/pod.ts';
 
 /** It has no GPU until somebody starts it. A failed container has one, and of a state that we do not know nobody can tell. */
 export function isStopped({ status }: Pick<Pod, 'status'>): boolean {

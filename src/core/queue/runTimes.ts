@@ -1,9 +1,10 @@
+import type { Workflow } from '../comfy/workflow.ts';
 import type { JobOutcome } from '../jobs/jobOutcome.ts';
 import { toFault } from '../kernel/fault.ts';
 import type { Clock, Log } from '../kernel/ports.ts';
 import type { RunTimeStore, StoredRun } from '../store/runTimeStore.ts';
 import { fingerprintOf } from './fingerprint.ts';
-import { newestQuantile, readRuns, weightedMedian } from './measurements.ts';
+import { newestQuantile, predict, readRuns, weightedMedian } from './measurements.ts';
 import type { SpeedBook } from './measurements.ts';
 
 export interface RunTimesOptions {
@@ -47,6 +48,12 @@ export class RunTimes {
   /** As of the last refresh, and with what this window has run since. */
   get book(): SpeedBook {
     return (this.#book ??= readRuns(this.#usable(), this.#options.clock.now()));
+  }
+
+  /** Of such a workflow there, measured there or elsewhere; undefined = it has never run. */
+  secondsOn(gpu: string, workflow: Workflow): number | undefined {
+    const { seconds, basis } = predict(this.book, fingerprintOf(workflow).key, gpu);
+    return basis === 'assumed' ? undefined : seconds;
   }
 
   /** Of the last job of ours there. */

@@ -1,5 +1,5 @@
 import type { Backend } from '../backends/backend.ts';
-import { videoCostMicros } from '../fleet/podCost.ts';
+import { machineQuote } from '../cost/price.ts';
 import type { ServerlessWorker, ServerlessWorkerOptions } from './serverlessWorker.ts';
 
 export interface ServerlessBackendOptions extends ServerlessWorkerOptions {
@@ -41,11 +41,7 @@ export function createServerlessBackend(options: ServerlessBackendOptions): Back
     },
     probe: async (signal) => (await load()).probe(signal),
     refusals: async (job, signal) => (await load()).refusals(job, signal),
-    quote: (job) =>
-      worker?.quote(job) ?? {
-        micros: job.media === 'video' ? videoCostMicros(1) : Math.round(videoCostMicros(1) / 10),
-        basis: 'assumed: the price is not known yet',
-      },
+    quote: (job) => worker?.quote(job) ?? machineQuote(job.media),
     run: async (job, context, signal) => (await load()).run(job, context, signal),
     resume: async (remote, job, context, signal) => (await load()).resume(remote, job, context, signal),
   };

@@ -1,6 +1,5 @@
 import type { BackendResult, Health, JobRequest, JobRun, Quote, Resumed, RunContext } from '../backends/backend.ts';
-import { formatUsd, formatUsdPerHour } from '../cost/price.ts';
-import { videoCostMicros } from '../fleet/podCost.ts';
+import { formatUsd, formatUsdPerHour, machineQuote } from '../cost/price.ts';
 import type { HttpClientOptions } from '../http/httpClient.ts';
 import { withDeadline } from '../kernel/clock.ts';
 import { Fault, isPassing, isShutdown, throwIfAborted, toFault } from '../kernel/fault.ts';
@@ -140,13 +139,7 @@ export class ServerlessWorker {
 
   quote({ media }: JobRequest): Quote {
     const price = this.#facts.price();
-    if (price === undefined) {
-      const micros = videoCostMicros(1);
-      return {
-        micros: media === 'video' ? micros : Math.round(micros / 10),
-        basis: 'assumed: the price is not known yet',
-      };
-    }
+    if (price === undefined) return machineQuote(media);
     const measured = median(this.#ranMs[media]);
     const ms = measured ?? (media === 'video' ? 300_000 : 20_000);
     const rate = formatUsdPerHour(price.usdPerHourMicros);
