@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
@@ -144,5 +145,51 @@ describe('the way to the network', () => {
     assert.equal(asked.length, 1);
     finish();
     assert.equal(await slow.text(), 'begin end');
+  });
+
+  describe('a WebSocket to a server that is mute', () => {
+    const ended = (socket: Socket): Promise<unknown> =>
+      new Promise((resolve) => socket.once('end', resolve).once('close', resolve).resume());
+    /** It upgrades, or does not even that, and never says a word again. */
+    const openSocket = async (upgrades: boolean) => {
+      const server = createServer().on('upgrade', (request: IncomingMessage, socket: Socket) => {
+        const key = `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+        const accept = createHash('sha1').update(key).digest('base64');
+        const head = `HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n`;
+        if (upgrades) socket.write(`${head}sec-websocket-accept: ${accept}\r\n\r\n`);
+      });
+      const connected = new Promise<Socket>((resolve) =>
+        server.once('upgrade', (_, socket: Socket) => resolve(socket)),
+      );
+      const url = new URL(`ws://127.0.0.1:${await listen(server)}/ws`);
+      const transport = openTransport(straight);
+      const opened = Promise.withResolvers<void>();
+      const handlers = { onText: () => undefined, onBytes: () => undefined, onClose: () => undefined };
+      const socket = transport.socket(url, { ...handlers, onOpen: opened.resolve });
+      const end = ended(await connected);
+      if (upgrades) await opened.promise;
+      return { transport, socket, end };
+    };
+
+    it('is gone a second after it is closed, whatever the server does', async () => {
+      const { socket, end } = await openSocket(true);
+      socket.close();
+      const startedAt = performance.now();
+      await end;
+      const ms = performance.now() - startedAt;
+      assert.ok(ms > 500 && ms < 3_000, `${ms} ms`);
+    });
+
+    it('is gone at once when it is closed before it was opened', async () => {
+      const { socket, end } = await openSocket(false);
+      socket.close();
+      await end;
+    });
+
+    it('is gone when the transport closes', async () => {
+      const { transport, end } = await openSocket(true);
+      await transport.close();
+      await end;
+    });
   });
 });

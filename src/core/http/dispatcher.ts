@@ -1,10 +1,15 @@
 // The only file that imports undici. It is loaded by a dynamic import at the first request, never by activation.
+import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { Agent, EnvHttpProxyAgent, FormData as UndiciFormData, WebSocket, request } from 'undici';
 import type { Dispatcher } from 'undici';
+import { systemClock } from '../kernel/clock.ts';
 import { Fault, abortFault } from '../kernel/fault.ts';
 import { chooseProxy } from './proxy.ts';
 import type { NetworkSettings, Transport, TransportReply, TransportRequest } from './transport.ts';
+
+/** How long a WebSocket that is being closed may take. */
+const closeWithinMs = 1_000;
 
 /**
  * A transport of its own: it neither reads nor sets the process-wide dispatcher that other extensions use. Each request
@@ -13,6 +18,7 @@ import type { NetworkSettings, Transport, TransportReply, TransportRequest } fro
 export function createDispatcher(network: NetworkSettings | (() => NetworkSettings)): Transport {
   const read = typeof network === 'function' ? network : () => network;
   const agents = new Set<Dispatcher>();
+  const connections = new Set<Duplex>();
   let current: { readonly agent: Dispatcher; readonly settings: string } | undefined;
   const now = (): Dispatcher => {
     const wanted = read();
@@ -32,7 +38,17 @@ export function createDispatcher(network: NetworkSettings | (() => NetworkSettin
   return {
     request: (call, signal) => send(now(), call, signal),
     socket(url, handlers, headers = {}) {
-      const socket = new WebSocket(url, { dispatcher: now(), headers });
+      const gone = new AbortController();
+      let connection: Duplex | undefined;
+      const dispatcher = withUpgrades(now(), (upgraded) => {
+        connection = upgraded;
+        connections.add(upgraded);
+        upgraded.once('close', () => {
+          connections.delete(upgraded);
+          gone.abort();
+        });
+      });
+      const socket = new WebSocket(url, { dispatcher, headers });
       socket.binaryType = 'arraybuffer';
       let closed = false;
       const close = (code: number, reason: string): void => {
@@ -52,10 +68,18 @@ export function createDispatcher(network: NetworkSettings | (() => NetworkSettin
         send: (text) => {
           if (socket.readyState === WebSocket.OPEN) socket.send(text);
         },
-        close: () => socket.close(),
+        close: () => {
+          socket.close();
+          // A server that hangs does not answer a close, and undici would wait for it for ever.
+          systemClock.sleep(closeWithinMs, gone.signal).then(
+            () => connection?.destroy(),
+            () => undefined,
+          );
+        },
       };
     },
     close: async () => {
+      for (const connection of connections) connection.destroy();
       await Promise.all([...agents].map((agent) => agent.destroy()));
     },
   };
@@ -85,6 +109,18 @@ function openAgent(network: NetworkSettings): Dispatcher {
     const refuse = (): Dispatcher => Object.assign(new Agent(), { connect: () => Promise.reject(wrong) });
     return through('http://proxy.invalid', { clientFactory: refuse });
   }
+}
+
+/** Tells of the connection of each request that was upgraded: undici gives it to its own WebSocket only. */
+function withUpgrades(dispatcher: Dispatcher, onUpgrade: (connection: Duplex) => void): Dispatcher {
+  return dispatcher.compose((dispatch) => (options, handler) => {
+    const upgrade = handler.onRequestUpgrade?.bind(handler);
+    handler.onRequestUpgrade = (controller, status, headers, connection) => {
+      onUpgrade(connection);
+      upgrade?.(controller, status, headers, connection);
+    };
+    return dispatch(options, handler);
+  });
 }
 
 /** The system's certificates beside Node's own: a company's proxy signs with one that only the system knows. */
