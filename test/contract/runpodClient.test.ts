@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { systemClock } from '../../src/core/kernel/clock.ts';
 import { Fault } from '../../src/core/kernel/fault.ts';
 import type { FaultKind } from '../../src/core/kernel/fault.ts';
 import type { CreatePodRequest } from '../../src/core/runpod/runpodClient.ts';
@@ -291,6 +292,15 @@ describe("a pod's log against the simulator", () => {
     })();
     await faultOf(work, 'cancelled');
     assert.ok(world.sim.requests.filter(({ operation }) => operation === 'getPodLogs').length >= 2);
+  });
+
+  it('waits as it is told to, yet not for weeks', async () => {
+    world.sim.faults.set({ failure: { kind: 'rateLimited', retryAfterSeconds: 2_200_000 } });
+    const slept: number[] = [];
+    const sleep = (ms: number): Promise<void> => Promise.resolve(void slept.push(ms));
+    const lines = world.newClient({ clock: { ...systemClock, sleep } }).streamLogs(podId, {}, world.signal);
+    await faultOf(lines[Symbol.asyncIterator]().next(), 'rateLimited');
+    assert.deepEqual(slept, Array<number>(6).fill(300_000));
   });
 
   it('ends when the pod is gone, and not before', async () => {

@@ -25,12 +25,12 @@ export function retryAfterMs(headers: Readonly<Record<string, string>>, nowMs: n
   const waits = parseRateLimit(headers.ratelimit)
     .filter((window) => window.remaining === 0)
     .map((window) => window.resetSeconds * 1_000);
-  const stated = headers['retry-after'];
-  if (stated !== undefined) {
+  const stated = headers['retry-after']?.trim();
+  if (stated) {
     const seconds = Number(stated);
-    const date = Date.parse(stated);
-    if (Number.isFinite(seconds)) waits.push(Math.max(0, seconds * 1_000));
-    else if (Number.isFinite(date)) waits.push(Math.max(0, date - nowMs));
+    // Less than nothing is no statement; and Date.parse would read it as some year.
+    const ms = Number.isFinite(seconds) ? seconds * 1_000 : Math.max(0, Date.parse(stated) - nowMs);
+    if (ms >= 0) waits.push(ms);
   }
   return waits.length === 0 ? undefined : Math.max(...waits);
 }

@@ -32,6 +32,8 @@ export interface PodLogOptions {
 
 /** Connections in a row that may bring nothing before the stream ends. */
 const fruitlessLimit = 6;
+/** A stated wait is kept up to this: nobody looks at a log for longer. */
+const longestWaitMs = 5 * 60_000;
 
 /**
  * The log of a pod or a serverless worker, past lines first, then as they come. It resumes after a cut where it was, and
@@ -71,7 +73,8 @@ export async function* streamLogs(
       return;
     }
     const backoffMs = Math.min(30_000, 1_000 * 2 ** Math.max(0, fruitless - 1)) * (0.5 + options.random() / 2);
-    await options.clock.sleep(Math.max(backoffMs, fault?.facts.retryAfterMs ?? 0), signal);
+    const statedMs = Math.min(longestWaitMs, fault?.facts.retryAfterMs ?? 0);
+    await options.clock.sleep(Math.max(backoffMs, statedMs), signal);
   }
 }
 
