@@ -155,6 +155,26 @@ describe('the HTTP client of all services', () => {
     });
   }
 
+  it('waits as long as a 503 says, and not less than usual', async () => {
+    for (const [stated, leastMs] of [
+      ['1', 950],
+      ['0', 200],
+    ] as const) {
+      const base = await serve((_, response, nth) =>
+        nth === 1 ? response.writeHead(503, { 'retry-after': stated }).end() : ok(response),
+      );
+      requests.length = 0;
+      const startedAt = performance.now();
+      await client(base, { retries: 1 }).send(get, never);
+      const ms = performance.now() - startedAt;
+      assert.ok(ms >= leastMs && ms < 3_500, `${stated}: ${ms} ms`);
+    }
+    const busy = await serve((_, response) => response.writeHead(503, { 'retry-after': '3600' }).end());
+    requests.length = 0;
+    const fault = await faultOf(client(busy, { retries: 3 }).send(get, never));
+    assert.deepEqual([fault.kind, fault.facts.retryAfterMs, requests.length], ['unavailable', 3_600_000, 1]);
+  });
+
   it('does not sleep through a long wait: it says how long', async () => {
     const base = await serve((_, response) => response.writeHead(429, { 'retry-after': '3600' }).end());
     const fault = await faultOf(client(base, { retries: 3 }).send(get, never));

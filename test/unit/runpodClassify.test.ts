@@ -16,6 +16,9 @@ function problem(status: number, detail: string, errors?: string[]) {
   );
 }
 
+const nowMs = Date.parse('2026-01-02T03:04:05Z');
+const classified = (error: ReturnType<typeof reply>) => classifyRunpod(error, nowMs);
+
 describe("RunPod's refusals", () => {
   const table: [string, ReturnType<typeof reply>, string, RegExp][] = [
     ['missing key', problem(401, 'missing bearer token'), 'unauthorized', /does not accept the API key/],
@@ -52,7 +55,7 @@ describe("RunPod's refusals", () => {
   ];
   for (const [what, error, kind, message] of table) {
     it(`${what} is '${kind}'`, () => {
-      const fault = classifyRunpod(error);
+      const fault = classified(error);
       assert.equal(fault?.kind, kind);
       assert.match(fault.message, message);
       assert.equal(fault.facts.status, error.status);
@@ -61,14 +64,14 @@ describe("RunPod's refusals", () => {
   }
 
   it('a 403 of the network guard does not blame the key', () => {
-    const fault = classifyRunpod(reply(403, 'error code: 1010'));
+    const fault = classified(reply(403, 'error code: 1010'));
     assert.equal(fault?.kind, 'unavailable');
     assert.match(fault.message, /1010.*key is not at fault/);
-    assert.equal(classifyRunpod(reply(403, '<html>Forbidden</html>'))?.kind, 'unavailable');
+    assert.equal(classified(reply(403, '<html>Forbidden</html>'))?.kind, 'unavailable');
   });
 
   it('a 422 tells what is wrong, and of many only what is missing', () => {
-    const fault = classifyRunpod(
+    const fault = classified(
       problem(422, 'Request validation failed.', [
         "$: missing property 'name'",
         "$: additional properties 'gpu' not allowed",
@@ -80,13 +83,20 @@ describe("RunPod's refusals", () => {
   });
 
   it('leaves rate limits and bodies it cannot read to the common reading', () => {
-    assert.equal(classifyRunpod(problem(429, 'rate limit exceeded for the minute window')), undefined);
-    assert.equal(classifyRunpod(reply(502, '<html>')), undefined);
+    assert.equal(classified(problem(429, 'rate limit exceeded for the minute window')), undefined);
+    assert.equal(classified(reply(502, '<html>')), undefined);
+  });
+
+  it('tells how long a 503 asks to wait', () => {
+    for (const stated of ['7', 'Fri, 02 Jan 2026 03:04:12 GMT']) {
+      const busy = reply(503, { title: 'Busy', status: 503, detail: 'deploying' }, { 'retry-after': stated });
+      assert.equal(classified(busy)?.facts.retryAfterMs, 7_000);
+    }
   });
 
   it('an unknown id is told apart from other refusals', () => {
-    assert.equal(isNotFound(classifyRunpod(problem(404, 'pod not found'))), true);
-    assert.equal(isNotFound(classifyRunpod(problem(409, 'x'))), false);
+    assert.equal(isNotFound(classified(problem(404, 'pod not found'))), true);
+    assert.equal(isNotFound(classified(problem(409, 'x'))), false);
     assert.equal(isNotFound(new Error('404')), false);
   });
 });

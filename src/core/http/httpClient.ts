@@ -58,7 +58,7 @@ export interface HttpClientOptions {
   /** Reads the text of a reply, or throws; undefined = JSON.parse. */
   readonly parse?: (text: string) => unknown;
   /** A service's own reading of an error reply; undefined = the common one. */
-  readonly classify?: (reply: ErrorReply) => Fault | undefined;
+  readonly classify?: (reply: ErrorReply, nowMs: number) => Fault | undefined;
   /** Times a call is sent again at most. */
   readonly retries: number;
   readonly timeoutMs: number;
@@ -96,6 +96,11 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       if (value !== undefined) url.searchParams.set(name, String(value));
     }
     return url;
+  };
+
+  const faultOf = (reply: ErrorReply): Fault => {
+    const nowMs = clock.now();
+    return options.classify?.(reply, nowMs) ?? commonFault(reply, nowMs);
   };
 
   const headersOf = async (own: Readonly<Record<string, string>> | undefined): Promise<Record<string, string>> => ({
@@ -146,7 +151,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     if (reply.status < 200 || reply.status > 299) {
       const { method, repeatable } = call;
       const error = { method, status: reply.status, headers: reply.headers, text, json, repeatable };
-      throw options.classify?.(error) ?? commonFault(error, clock.now());
+      throw faultOf(error);
     }
     const parsed = call.reply.safeParse(text === '' ? undefined : json);
     if (parsed.success) return parsed.data;
@@ -200,7 +205,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       const text = await reply.text();
       const { status, headers } = reply;
       const error = { method: 'GET', status, headers, text, json: parseJson(text), repeatable: true } as const;
-      throw options.classify?.(error) ?? commonFault(error, clock.now());
+      throw faultOf(error);
     },
   };
 }
@@ -210,11 +215,12 @@ export function retryWaitMs(fault: Fault, repeatable: boolean, attempt: number, 
   const safe = repeatable || fault.facts.delivered === 'no';
   if (!safe) return undefined;
   const rule = treatments[fault.kind].retry;
+  if (rule === 'never') return undefined;
   const backoffMs = Math.min(8_000, 500 * 2 ** attempt) * (0.5 + random / 2);
-  if (rule === 'ifSafe') return backoffMs;
-  if (rule !== 'afterWait') return undefined;
-  const statedMs = fault.facts.retryAfterMs ?? backoffMs;
-  return statedMs > longestSilentWaitMs ? undefined : statedMs + 100 * random;
+  const statedMs = fault.facts.retryAfterMs;
+  if (statedMs === undefined) return backoffMs;
+  if (statedMs > longestSilentWaitMs) return undefined;
+  return rule === 'afterWait' ? statedMs + 100 * random : Math.max(statedMs, backoffMs);
 }
 
 /** What an HTTP status means where the service says nothing more. */
@@ -224,16 +230,13 @@ export function commonFault(reply: ErrorReply, nowMs: number): Fault {
   const base = { status, raw, ...requestIdOf(headers) };
   const page = /<html|<!doctype/i.test(text);
   const said = page || text === '' ? `HTTP ${status}` : `HTTP ${status}: ${raw.slice(0, 300).trim()}`;
+  const waitMs = status === 429 || status === 503 ? retryAfterMs(headers, nowMs) : undefined;
+  const stated = waitMs === undefined ? {} : { retryAfterMs: waitMs };
   if (status === 429) {
-    const waitMs = retryAfterMs(headers, nowMs);
-    return new Fault('rateLimited', `Too many requests (429)`, {
-      ...base,
-      delivered: 'no',
-      ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }),
-    });
+    return new Fault('rateLimited', `Too many requests (429)`, { ...base, ...stated, delivered: 'no' });
   }
   if (status === 408 || status === 524) return new Fault('timeout', said, { ...base, delivered: 'maybe' });
-  if (status >= 500) return new Fault('unavailable', said, { ...base, delivered: 'maybe' });
+  if (status >= 500) return new Fault('unavailable', said, { ...base, ...stated, delivered: 'maybe' });
   if (status === 401) return new Fault('unauthorized', said, { ...base, delivered: 'no' });
   if (status === 402) return new Fault('noCredit', said, { ...base, delivered: 'no' });
   if (status >= 300 && status < 400)

@@ -1,5 +1,6 @@
 import { Fault } from '../kernel/fault.ts';
 import type { FaultFacts } from '../kernel/fault.ts';
+import { commonFault } from '../http/httpClient.ts';
 import type { ErrorReply } from '../http/httpClient.ts';
 import { keptText } from '../http/keptText.ts';
 import { problemReply } from './wire.ts';
@@ -12,7 +13,7 @@ const keyStep = 'Set the RunPod API key.';
  * What an error reply of RunPod means. Undefined where the common reading of the status is right (429, plain 5xx).
  * No refusal below 500 has taken effect, so each says `delivered: 'no'`.
  */
-export function classifyRunpod(reply: ErrorReply): Fault | undefined {
+export function classifyRunpod(reply: ErrorReply, nowMs: number): Fault | undefined {
   const { status } = reply;
   const problem = problemReply.safeParse(reply.json);
   const detail = problem.success ? problem.data.detail : undefined;
@@ -41,8 +42,14 @@ export function classifyRunpod(reply: ErrorReply): Fault | undefined {
     return new Fault('protocol', 'RunPod has retired this part of its API: update PodRelay', facts('Update PodRelay.'));
   }
   if (detail === undefined) return undefined;
-  if (status >= 500)
-    return new Fault('unavailable', say(`RunPod failed (${status})`, detail), { ...facts(), delivered: 'maybe' });
+  if (status >= 500) {
+    const { retryAfterMs } = commonFault(reply, nowMs).facts;
+    return new Fault('unavailable', say(`RunPod failed (${status})`, detail), {
+      ...facts(),
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      delivered: 'maybe',
+    });
+  }
   if (status === 429 || status === 408) return undefined;
   if (status === 400 && capacityText.test(detail)) return new Fault('noCapacity', `RunPod: ${detail}`, facts());
   if (status === 400 && /\blocked\b/i.test(detail)) {
