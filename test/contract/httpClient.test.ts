@@ -181,10 +181,14 @@ describe('the HTTP client of all services', () => {
     assert.deepEqual([fault.kind, fault.facts.retryAfterMs, requests.length], ['rateLimited', 3_600_000, 1]);
   });
 
-  it('ends at its time-out, in the head of a reply and in its body', async () => {
+  it('ends at its time-out, in the head of a reply and in its body, also where that trickles', async () => {
     for (const handler of [
       () => undefined,
       (_: IncomingMessage, to: ServerResponse) => void to.writeHead(200).write('{'),
+      (_: IncomingMessage, to: ServerResponse) => {
+        const drops = setInterval(() => to.write(' '), 20);
+        to.writeHead(200).on('close', () => clearInterval(drops));
+      },
     ]) {
       const base = await serve(handler);
       const startedAt = performance.now();
@@ -212,6 +216,13 @@ describe('the HTTP client of all services', () => {
     assert.equal(fault.kind, 'protocol');
     assert.equal(requests.length, 1);
     assert.equal(requests[0]?.headers.authorization, 'Bearer secret');
+  });
+
+  it('never leaves its own origin, whatever a path says', async () => {
+    const thief = await serve((_, response) => ok(response));
+    const one = client(await serve((_, response) => ok(response)));
+    const fault = await faultOf(one.send({ ...get, path: `${thief}/ping` }, never));
+    assert.deepEqual([fault.kind, requests.length], ['bug', 0]);
   });
 
   it('makes a fault of every reply, however malformed, and hangs on none', async function () {

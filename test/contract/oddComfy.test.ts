@@ -5,6 +5,9 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { parsePythonJson } from '../../src/core/comfy/pythonJson.ts';
 import { readTextFrame } from '../../src/core/comfy/frames.ts';
+import { createComfyProbe } from '../../src/core/fleet/comfyProbe.ts';
+import { createDispatcher } from '../../src/core/http/dispatcher.ts';
+import { systemClock } from '../../src/core/kernel/clock.ts';
 import { Fault } from '../../src/core/kernel/fault.ts';
 import { openClient } from './comfyClientWorld.ts';
 import type { ClientWorld } from './comfyClientWorld.ts';
@@ -132,13 +135,13 @@ describe('one odd ComfyUI', () => {
   let told: string[];
   let server: PlainServer;
   let world: ClientWorld;
-  type Answer = (at: string, body: Record<string, unknown>) => object | undefined;
+  type Answer = (at: string, body: Record<string, unknown>) => object | undefined | Promise<object>;
   /** Queue and history as they were long ago: no call to cancel one job. `answer` goes before all that. */
   const open = async (answer: Answer): Promise<void> => {
     [running, pending, told] = [[], [], []];
     server = await startPlainServer((request, response, { pathname }) => {
       const at = `${request.method} ${pathname}`;
-      void text(request).then((sent) => {
+      void text(request).then(async (sent) => {
         const body = (sent === '' ? {} : JSON.parse(sent)) as Record<string, unknown>;
         if (request.method === 'POST') told.push(`${pathname} ${sent}`);
         if (pathname.startsWith('/api/jobs/') || pathname === '/ws') return void response.writeHead(404).end();
@@ -146,7 +149,7 @@ describe('one odd ComfyUI', () => {
         if (at === 'POST /interrupt') running = [];
         const list = (ids: readonly string[]): object => ids.map((id, n) => [n, id, {}, {}, []]);
         const queue = { queue_running: list(running), queue_pending: list(pending) };
-        const reply = answer(at, body) ?? (at === 'GET /queue' ? queue : {});
+        const reply = (await answer(at, body)) ?? (at === 'GET /queue' ? queue : {});
         if (reply instanceof Error) response.writeHead(500).end(`500 Internal Server Error\n\n${reply.message}`);
         else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(reply));
       });
@@ -179,5 +182,74 @@ describe('one odd ComfyUI', () => {
         : undefined;
     });
     assert.equal((await world.run(smallWorkflow())).files.length, 1);
+  });
+
+  it('it stops whatever runs when it is told to interrupt: it is told so only while our prompt runs', async () => {
+    await open(() => undefined);
+    running.push('ours');
+    await world.client.cancel('ours', world.signal);
+    assert.ok(told.some((line) => line.startsWith('/interrupt')));
+    [running, pending, told] = [['a-stranger'], ['ours'], []];
+    await world.client.cancel('ours', world.signal);
+    assert.deepEqual([running, pending], [['a-stranger'], []]);
+    assert.ok(!told.some((line) => line.startsWith('/interrupt')));
+  });
+
+  it('a prompt that arrives there after its cancellation is cancelled once more', async () => {
+    const stop = new AbortController();
+    let id: string | undefined;
+    await open((at, body) => {
+      if (at === 'POST /prompt') {
+        id = String(body.prompt_id);
+        stop.abort(new Fault('cancelled', 'By hand'));
+        return new Promise(() => undefined);
+      }
+      const late = id;
+      if (at === 'POST /queue' && late !== undefined) setTimeout(() => pending.push(late), 50);
+      id = at === 'POST /queue' ? undefined : id;
+      return undefined;
+    });
+    assert.equal((await faultOf(world.run(smallWorkflow(), {}, stop.signal))).kind, 'cancelled');
+    assert.equal(told.filter((line) => line.startsWith('/queue')).length, 2);
+    assert.deepEqual(pending, []);
+  });
+
+  it('a prompt that ends while it is asked for, between history and queue, is found', async () => {
+    let asked = 0;
+    await open((at) => (at === 'GET /history/ours' && ++asked > 1 ? { ours: { outputs: {} } } : undefined));
+    assert.equal((await world.client.find('ours', world.signal)).at, 'finished');
+    assert.equal((await world.client.find('other', world.signal)).at, 'unknown');
+  });
+
+  it('a blocked output is told like a failure, and is none: the prompt goes on', () => {
+    const told = (exception_type: string) =>
+      readTextFrame(JSON.stringify({ type: 'execution_error', data: { prompt_id: 'p', exception_type } }));
+    assert.equal(told('ExecutionBlocked'), undefined);
+    assert.deepEqual(told('ValueError'), { is: 'failed', promptId: 'p' });
+  });
+
+  it('it is shown a token only where there is one', async () => {
+    await open(() => undefined);
+    const shown: (string | undefined)[] = [];
+    const pod = await startPlainServer(({ headers }, to) => {
+      shown.push(headers.authorization);
+      to.writeHead(401).end();
+    });
+    const transport = createDispatcher({ proxyUrl: undefined, noProxy: [], strictTls: true });
+    const quiet = (): void => undefined;
+    const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
+    const base = {
+      transport: () => Promise.resolve(transport),
+      clock: systemClock,
+      log,
+      random: () => 0,
+      userAgent: 'x',
+    };
+    for (const token of [undefined, 'abc']) {
+      await createComfyProbe({ ...base, tokenFor: () => Promise.resolve(token) })(pod.base, world.signal);
+    }
+    await transport.close();
+    await pod.close();
+    assert.deepEqual(shown, [undefined, 'Bearer abc']);
   });
 });

@@ -143,6 +143,14 @@ describe('the RunPod client against the simulator', () => {
     assert.equal(postsOf(world), 2);
   });
 
+  it('never sends an action again whose answer was lost', async () => {
+    const { id } = world.sim.seedPod({ name: 'x' });
+    world.sim.faults.set({ failure: { kind: 'reset', effect: 'after' }, on: ['podAction'] });
+    const lost = await faultOf(world.client.podAction(id, 'restart', world.signal), 'unreachable');
+    assert.equal(lost.facts.delivered, 'maybe');
+    assert.equal(world.sim.requests.filter(({ operation }) => operation === 'podAction').length, 1);
+  });
+
   it('waits as long as a 429 says, then goes on', async () => {
     world.sim.faults.set({ failure: { kind: 'rateLimited', retryAfterSeconds: 1 }, on: ['listPods'], times: 1 });
     const startedAt = Date.now();
