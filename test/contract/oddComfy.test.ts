@@ -49,7 +49,12 @@ describe('a job on an odd local ComfyUI', () => {
     const bytes = await readFile(outcome.outputs[0]!.path);
     assert.deepEqual(bytes, Buffer.from(world.sim.local.file('output', '', 'test_00001_.png')!));
     assert.deepEqual(await outputs(), ['test_00001_.png', 'test_00001_.png.podrelay.json']);
-    assert.ok(world.log.some((line) => line.includes("A web page came instead of 'test_00001_.png'")));
+    world.sim.local.control.faults = { html200: { path: '/view' } };
+    const direct = openClient(world.sim.addresses.localComfyUrl);
+    const file = { nodeId: '2', filename: 'notes', subfolder: '', type: 'output' };
+    const fault = await faultOf(direct.client.download(file, world.signal));
+    await direct.close();
+    assert.deepEqual([fault.kind, fault.message], ['protocol', "A web page came instead of 'notes'"]);
   });
 
   it('bare NaN and Infinity, as Python writes them, in history and node definitions: the job is done here', async () => {
