@@ -1,4 +1,5 @@
 import type { Phase } from './podMachine.ts';
+import type { KeptVolume } from './volumes.ts';
 
 /** USD per GB-month (RunPod docs, pods/pricing); a month is 730 hours. */
 const containerMicrosPerGbHour = 100_000 / 730;
@@ -26,16 +27,18 @@ export interface Amounts {
 }
 
 export interface InvoiceLine {
-  /** of the pod, or of the worker of an endpoint */
+  /** of the pod, or of the worker of an endpoint; '' = it is of a network volume */
   readonly podId: string;
   /** of the endpoint that the worker belongs to */
   readonly serverlessId?: string;
+  readonly networkVolumeId?: string;
   readonly name: string;
   readonly computeMicros: number;
   readonly containerDiskMicros: number;
   readonly volumeDiskMicros: number;
   /** the volume disk while stopped: twice the price */
   readonly stoppedVolumeDiskMicros: number;
+  readonly networkVolumeMicros: number;
   readonly totalMicros: number;
   readonly computeSeconds: number;
   readonly stoppedSeconds: number;
@@ -98,9 +101,9 @@ export function seconds(
   return { compute, stopped };
 }
 
-/** The truth about money until `now`: one line per pod that ever was, rounded once per amount. */
-export function invoiceOf(pods: readonly BilledPod[], now: number, billsFrom: BillsFrom): Invoice {
-  const lines = pods.map((pod): InvoiceLine => {
+/** The truth about the money of pods until `now`: one line for each that ever was, rounded once per amount. */
+export function podLines(pods: readonly BilledPod[], now: number, billsFrom: BillsFrom): InvoiceLine[] {
+  return pods.map((pod) => {
     const spent = amounts(pod, -Infinity, now, billsFrom);
     const time = seconds(pod, -Infinity, now, billsFrom);
     const rounded = {
@@ -108,6 +111,7 @@ export function invoiceOf(pods: readonly BilledPod[], now: number, billsFrom: Bi
       containerDiskMicros: Math.round(spent.containerDisk),
       volumeDiskMicros: Math.round(spent.volumeDisk),
       stoppedVolumeDiskMicros: Math.round(spent.stoppedVolumeDisk),
+      networkVolumeMicros: 0,
     };
     return {
       podId: pod.id,
@@ -118,7 +122,26 @@ export function invoiceOf(pods: readonly BilledPod[], now: number, billsFrom: Bi
       stoppedSeconds: time.stopped,
     };
   });
-  return { at: now, lines, totalMicros: lines.reduce((sum, line) => sum + line.totalMicros, 0) };
+}
+
+/** The same of network volumes, which bill from their creation to their end, whatever uses them. */
+export function volumeLines(volumes: readonly KeptVolume[], now: number): InvoiceLine[] {
+  return volumes.map((volume) => {
+    const networkVolumeMicros = Math.round(volumeAmounts(volume, -Infinity, now));
+    return {
+      podId: '',
+      networkVolumeId: volume.id,
+      name: volume.name,
+      computeMicros: 0,
+      containerDiskMicros: 0,
+      volumeDiskMicros: 0,
+      stoppedVolumeDiskMicros: 0,
+      networkVolumeMicros,
+      totalMicros: networkVolumeMicros,
+      computeSeconds: 0,
+      stoppedSeconds: 0,
+    };
+  });
 }
 
 /** Micro-dollars, not rounded, of a network volume in `[from, to)`. */

@@ -1,7 +1,7 @@
 import type { Mounted, SimTime } from '../mount.ts';
 import { podKeyOf } from './auth.ts';
 import type { RunpodBehaviour } from './behaviour.ts';
-import { invoiceOf, type BilledPod } from './billing.ts';
+import type { BilledPod } from './billing.ts';
 import type { Catalog } from './catalog.ts';
 import type { FaultBook, Operation } from './faults.ts';
 import { bootLines, numbered, type LogLine } from './logs.ts';
@@ -78,6 +78,8 @@ export function createPods(deps: {
   readonly faults: FaultBook;
   readonly volumes: Volumes;
   readonly createPodServer: CreatePodServer;
+  /** All that the account was billed so far. */
+  readonly spentMicros: () => number;
 }): Pods {
   const { time, chance, behaviour, faults } = deps;
   const records: PodRecord[] = [];
@@ -287,10 +289,7 @@ export function createPods(deps: {
       });
       return pod.server;
     },
-    creditMicros: () =>
-      behaviour.balanceMicros === null
-        ? null
-        : behaviour.balanceMicros - invoiceOf(self.billed(), time.now(), behaviour.gpuBillsFrom).totalMicros,
+    creditMicros: () => (behaviour.balanceMicros === null ? null : behaviour.balanceMicros - deps.spentMicros()),
     writeLog: (pod, source, lines) => {
       const now = time.now();
       const planned = pod.log.filter((line) => line.at > now);

@@ -2,7 +2,7 @@ import type { Mounted, SimTime } from '../mount.ts';
 import { createApi } from './api.ts';
 import { podKeyOf } from './auth.ts';
 import { behaviourOf, type PresetName, type RunpodBehaviour } from './behaviour.ts';
-import { invoiceOf, type Invoice } from './billing.ts';
+import { podLines, volumeLines, type Invoice } from './billing.ts';
 import { createCatalog, type Cloud, type Level } from './catalog.ts';
 import { billingRoutes } from './billingRoutes.ts';
 import { catalogRoutes } from './catalogRoutes.ts';
@@ -95,6 +95,7 @@ export function createRunpodSim(options: RunpodSimOptions): RunpodSim {
     faults,
     volumes,
     createPodServer: options.createPodServer,
+    spentMicros: () => invoice().totalMicros,
   });
   const now = (): number => time.now();
   const skewMs = (): number => faults.holds('clockSkew')?.ms ?? 0;
@@ -119,6 +120,14 @@ export function createRunpodSim(options: RunpodSimOptions): RunpodSim {
     skewMs,
   });
 
+  const invoice = (): Invoice => {
+    const lines = [
+      ...podLines(pods.billed(), now(), behaviour.gpuBillsFrom),
+      ...volumeLines(volumes.everyVolume(), now()),
+      ...serverless.invoiceLines(),
+    ];
+    return { at: now(), lines, totalMicros: lines.reduce((sum, line) => sum + line.totalMicros, 0) };
+  };
   const logs = logsRoutes({ pods, worker: (...ids) => serverless.workerLog(...ids), time, faults, skewMs });
   const api = createApi({
     routes: [
@@ -189,12 +198,7 @@ export function createRunpodSim(options: RunpodSimOptions): RunpodSim {
         view: podView(pod, now(), behaviour, skewMs()),
       })),
     }),
-    invoice: () => {
-      const { at, lines, totalMicros } = invoiceOf(pods.billed(), now(), behaviour.gpuBillsFrom);
-      const workers = serverless.invoiceLines();
-      const sum = workers.reduce((total, line) => total + line.totalMicros, totalMicros);
-      return { at, lines: [...lines, ...workers], totalMicros: sum };
-    },
+    invoice,
     dispose: () => {
       stopCreditCheck.cancel();
       logs.dispose();

@@ -43,6 +43,7 @@ export function workerLines(endpoints: readonly EndpointRecord[], now: number): 
           containerDiskMicros,
           volumeDiskMicros: 0,
           stoppedVolumeDiskMicros: 0,
+          networkVolumeMicros: 0,
           totalMicros: computeMicros + containerDiskMicros,
           computeSeconds: seconds,
           stoppedSeconds: 0,
