@@ -156,4 +156,93 @@ describe('RunPod simulator: money', () => {
       assert.equal((await create('b')).status, 201);
     });
   });
+
+  describe('S50: billing history', () => {
+    const span = (from: string, to: string): string => `startTime=${from}&endTime=${to}`;
+    const day = '2026-11-22T';
+
+    it('takes the last N buckets or a range, not both; a range forward; and nothing malformed', async () => {
+      const start = `startTime=${day}09:00:00Z`;
+      for (const query of [`lastN=1&${start}`, `lastN=1&endTime=${day}10:00:00Z`]) {
+        const { status, json } = await bill(`/pods?${query}`);
+        assert.deepEqual([status, json.detail], [400, 'lastN and startTime/endTime are mutually exclusive']);
+      }
+      assert.equal((await bill(`?${span(`${day}09:00:00Z`, '2026-11-20T00:00:00Z')}`)).status, 400);
+      for (const query of ['lastN=0', 'lastN=x', 'bucketSize=minute', 'startTime=yesterday', 'endTime=2026-11-22']) {
+        assert.equal((await bill(`?${query}`)).status, 422, query);
+      }
+    });
+
+    it('snaps the start down and the end up to whole buckets, and leaves a whole one as it is', async () => {
+      const echo = async (query: string): Promise<unknown[]> => {
+        const { startTime, endTime, bucketSize } = (await bill(`/pods?${query}`)).json.metadata.query;
+        return [startTime, endTime, bucketSize];
+      };
+      const odd = span(`${day}09:20:00Z`, `${day}10:30:00Z`);
+      assert.deepEqual(await echo(`${odd}&bucketSize=hour`), [`${day}09:00:00Z`, `${day}11:00:00Z`, 'hour']);
+      assert.deepEqual(await echo(odd), [`${day}00:00:00Z`, '2026-11-23T00:00:00Z', 'day']);
+      const whole = span(`${day}09:00:00Z`, `${day}10:00:00Z`);
+      assert.deepEqual(await echo(`${whole}&bucketSize=hour`), [`${day}09:00:00Z`, `${day}10:00:00Z`, 'hour']);
+      // The 22nd is a Sunday: the week began on Monday the 16th.
+      assert.deepEqual(await echo(`${odd}&bucketSize=week`), ['2026-11-16T00:00:00Z', '2026-11-23T00:00:00Z', 'week']);
+      assert.deepEqual(await echo('lastN=1&bucketSize=month'), [
+        '2026-11-01T00:00:00Z',
+        '2026-12-01T00:00:00Z',
+        'month',
+      ]);
+      assert.deepEqual(await echo('lastN=3&bucketSize=hour'), [`${day}07:00:00Z`, `${day}10:00:00Z`, 'hour']);
+      assert.deepEqual(await echo('lastN=2&bucketSize=year'), ['2025-01-01T00:00:00Z', '2027-01-01T00:00:00Z', 'year']);
+      assert.deepEqual(await echo(''), ['2026-10-23T00:00:00Z', '2026-11-23T00:00:00Z', 'day'], '30 days by default');
+    });
+
+    it('has a record for each resource and bucket, half-open: no second is in two; totals are their sum', async () => {
+      const [a, b] = [(await create('a')).json.id, (await create('b')).json.id];
+      world.time.advance(2.5 * hour);
+      const { records, metadata } = (await bill('/pods?bucketSize=hour&lastN=4')).json;
+      const gpuHours = (id: string): number[] =>
+        records
+          .filter((record: { podId: string }) => record.podId === id)
+          .map((record: { gpuAmount: number }) => Math.round((record.gpuAmount / 0.69) * 100) / 100);
+      assert.deepEqual([gpuHours(a), gpuHours(b)], [[1, 1, 0.5], [1, 1, 0.5]]); // prettier-ignore
+      assert.deepEqual([metadata.recordCount, metadata.uniquePodCount], [6, 2]);
+      for (const record of records) assert.equal(Date.parse(record.endTime) - Date.parse(record.startTime), hour);
+      for (const name of ['totalAmount', 'gpuAmount', 'cpuAmount', 'diskAmount']) {
+        const sum = records.reduce((total: number, record: Record<string, number>) => total + record[name]!, 0);
+        assert.ok(Math.abs(metadata.totals[name] - sum) < 1e-9, name);
+      }
+      const one = (await bill(`/pods?${span(`${day}10:00:00Z`, `${day}11:00:00Z`)}&bucketSize=hour`)).json;
+      assert.deepEqual(
+        one.records.map((record: { startTime: string }) => record.startTime),
+        Array(2).fill(`${day}10:00:00Z`),
+      );
+    });
+
+    it('keeps pods that are gone, filters, echoes the filter, and is empty without a fault', async () => {
+      const { id } = (await create('gone')).json;
+      world.time.advance(hour);
+      await world.send('DELETE', `/v2/pods/${id}`);
+      await create('other');
+      world.time.advance(hour);
+      const all = (await bill('/pods?lastN=1')).json;
+      assert.deepEqual([all.metadata.query.podId, all.metadata.uniquePodCount], [null, 2]);
+      const one = (await bill(`/pods?lastN=1&podId=${id}`)).json;
+      assert.deepEqual([one.metadata.query.podId, one.records.length, one.records[0].podId], [id, 1, id]);
+      const none = (await bill('/pods?lastN=1&podId=nothere')).json;
+      assert.deepEqual(
+        [none.records, none.metadata.query.podId, none.metadata.totals],
+        [[], 'nothere', { totalAmount: 0, gpuAmount: 0, cpuAmount: 0, diskAmount: 0 }],
+      );
+      assert.ok(!('podId' in (await bill('')).json.metadata.query), 'the sum of all has no filter');
+    });
+
+    it('of serverless is under serverless: endpoints are RunPod’s public ones', async () => {
+      const { id } = world.sim.serverless.seedEndpoint({ name: 'e', workers: { min: 1, max: 1, idleTimeout: 30 } });
+      world.time.advance(hour);
+      const { records } = (await bill('/serverless?lastN=1')).json;
+      assert.deepEqual([records.length, records[0].serverlessId], [1, id]);
+      const trap = (await bill('/endpoints?lastN=1')).json;
+      assert.deepEqual([trap.records, trap.metadata.totals], [[], { totalAmount: 0 }]);
+      assert.equal((await bill('?lastN=1')).json.metadata.totals.serverlessGpuAmount, records[0].gpuAmount);
+    });
+  });
 });
