@@ -36,6 +36,23 @@ describe('Gemini simulator: images', () => {
   });
 });
 
+describe('Gemini simulator: a request that is too large', () => {
+  it('is refused with 413 once it was sent, and costs nothing', async () => {
+    const world = await openGeminiWorld();
+    try {
+      const url = `${world.origin}/v1beta/models/${model}:generateContent`;
+      const headers = { 'x-goog-api-key': apiKey };
+      const reply = await fetch(url, { method: 'POST', headers, body: Buffer.alloc(100 * 1024 * 1024 + 1, 32) });
+      assert.equal(reply.status, 413);
+      assert.match(await reply.text(), /payload size exceeds the limit/);
+      assert.deepEqual([world.sim.requests[0]?.bodyBytes, world.sim.bill().totalMicros], [100 * 1024 * 1024 + 1, 0]);
+      assert.equal((await ask(`${world.origin}/v1beta/models`)).status, 200);
+    } finally {
+      await world.close();
+    }
+  });
+});
+
 describe('Gemini simulator: keys and models', () => {
   let world: GeminiWorld;
   beforeEach(async () => {

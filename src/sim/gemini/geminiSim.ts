@@ -187,13 +187,13 @@ export function createGeminiSim(options: { time: SimTime; seed: number; apiKey: 
       res.destroy();
       return;
     }
-    const raw = await readBody(req);
-    entry.bodyBytes = raw.length;
-    entry.body = parse(raw);
+    const { bytes, body } = await readBody(req);
+    entry.bodyBytes = bytes;
+    entry.body = body && parse(body);
     await wait(sim.faults.latencyMs);
     const scripted = effect?.do === 'reply' ? scriptedAnswer(effect) : undefined;
     const effected = effect?.do !== 'reply' || effect.effected === true;
-    const own = effected ? await work(target, req, entry.body) : undefined;
+    const own = !effected ? undefined : body === undefined ? tooLarge() : await work(target, req, entry.body);
     const answer = scripted ?? own;
     if (answer === undefined) return;
     entry.status = answer.status;
@@ -289,15 +289,19 @@ function isPaid(route: GeminiRoute): boolean {
   return !metadataRoutes.includes(route);
 }
 
-async function readBody(req: IncomingMessage): Promise<Buffer> {
+/** Reads all of it, too much as well: a client that still sends would not hear the refusal. */
+async function readBody(req: IncomingMessage): Promise<{ readonly bytes: number; readonly body?: Buffer }> {
   const parts: Buffer[] = [];
-  let size = 0;
+  let bytes = 0;
   for await (const part of req as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > bodyLimitBytes) throw refuse(413, 'Request payload size exceeds the limit.');
-    parts.push(part);
+    bytes += part.length;
+    if (bytes <= bodyLimitBytes) parts.push(part);
   }
-  return Buffer.concat(parts);
+  return bytes > bodyLimitBytes ? { bytes } : { bytes, body: Buffer.concat(parts) };
+}
+
+function tooLarge(): GeminiAnswer {
+  return refusalAnswer(refuse(413, 'Request payload size exceeds the limit.'));
 }
 
 function parse(raw: Buffer): unknown {
