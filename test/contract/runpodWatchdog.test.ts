@@ -105,6 +105,19 @@ describe('the watchdog in a real shell', function () {
     return { podId: pod.id, output: () => text, child };
   }
 
+  function put(tool: string, script: string): void {
+    const file = path.join(folder, tool);
+    writeFileSync(file, `#!/bin/sh\n${script}\n`);
+    chmodSync(file, 0o755);
+  }
+  /** Puts a tool of this machine there, if it has it. */
+  function link(tool: string): void {
+    const where = spawnSync('sh', ['-c', `command -v ${tool}`])
+      .stdout.toString()
+      .trim();
+    if (where !== '') symlinkSync(where, path.join(folder, tool));
+  }
+
   const status = (): string => world.sim.state().pods[0]?.status ?? 'none';
   const stops = (): (number | string | undefined)[] =>
     world.sim.requests.filter((one) => one.body === '{"action":"stop"}').map((one) => one.status);
@@ -170,13 +183,31 @@ describe('the watchdog in a real shell', function () {
 
   it('asks runpodctl first, and RunPod itself when that fails', async () => {
     const note = path.join(folder, 'asked');
-    const tool = path.join(folder, 'runpodctl');
-    writeFileSync(tool, `#!/bin/sh\necho "$*" >> '${note}'\nexit 1\n`);
-    chmodSync(tool, 0o755);
+    put('runpodctl', `echo "$*" >> '${note}'\nexit 1`);
     const { podId, output } = await boot({ env: { PATH: `${folder}:${process.env.PATH}` } });
     await until(() => status() === 'EXITED', 8_000, output);
     const [first, second] = readFileSync(note, 'utf8').split('\n');
     assert.deepEqual([first, second], [`stop pod ${podId}`, `pod stop ${podId}`]);
+  });
+
+  it('is not held up by a runpodctl that hangs, also where there is no timeout', async () => {
+    put('runpodctl', 'trap "" TERM; while :; do sleep 1; done');
+    for (const tool of ['sh', 'sleep', 'tr', 'date', 'cat', 'curl', 'python3']) link(tool);
+    const { output } = await boot({ env: { PATH: folder, PODRELAY_TOOL_SECONDS: '0' } });
+    await until(() => status() === 'EXITED', 12_000, output);
+  });
+
+  it('goes on with python3 where curl is there and fails', async function () {
+    if (!have('python3')) {
+      console.log('      No python3 on this machine.');
+      return this.skip();
+    }
+    // As without a bundle of certificates.
+    put('curl', 'exit 60');
+    const { output } = await boot({ env: { PATH: `${folder}:${process.env.PATH}` } });
+    await until(() => status() === 'EXITED', 8_000, output);
+    assert.ok(world.comfy.asked > 0);
+    assert.deepEqual(stops().slice(0, 1), [200]);
   });
 
   it('works with python3 where there is no curl', async function () {
@@ -186,12 +217,7 @@ describe('the watchdog in a real shell', function () {
       return this.skip();
     }
     symlinkSync(python, path.join(folder, 'python3'));
-    for (const tool of ['sh', 'sleep', 'tr', 'date', 'cat']) {
-      const where = spawnSync('sh', ['-c', `command -v ${tool}`])
-        .stdout.toString()
-        .trim();
-      symlinkSync(where, path.join(folder, tool));
-    }
+    for (const tool of ['sh', 'sleep', 'tr', 'date', 'cat']) link(tool);
     const { output } = await boot({ env: { PATH: folder } });
     await until(() => status() === 'EXITED', 12_000, output);
     const agents = world.sim.requests

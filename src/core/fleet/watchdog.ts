@@ -13,10 +13,12 @@ export const defaultWatchdog: WatchdogSettings = { idleSeconds: 900, bootSeconds
 
 /**
  * A POSIX shell script that runs inside the pod beside ComfyUI and stops the pod when nobody uses it. It needs nothing
- * but what RunPod's image has: curl or python3, and the pod-scoped key that RunPod puts into the environment.
+ * but what RunPod's image has: curl or python3, and the pod-scoped key that RunPod puts into the environment. One that
+ * is there and does not work (no certificates, a tool that hangs) is followed by the next.
  *
  * Environment: RUNPOD_POD_ID, RUNPOD_API_KEY (RunPod's own), PODRELAY_IDLE_SECONDS, PODRELAY_BOOT_SECONDS;
- * for tests and other set-ups PODRELAY_COMFY_URL, PODRELAY_POLL_SECONDS, PODRELAY_RETRY_SECONDS and RUNPOD_API_BASE_URL.
+ * for tests and other set-ups PODRELAY_COMFY_URL, PODRELAY_POLL_SECONDS, PODRELAY_RETRY_SECONDS, PODRELAY_TOOL_SECONDS and
+ * RUNPOD_API_BASE_URL.
  *
  * Busy is a queue with something in it, or a GPU under load (training, another program). Silence of a ComfyUI that has
  * answered before counts as idle: a crashed server must not hold a GPU. Time is the machine's up-time, which no clock
@@ -44,12 +46,9 @@ now() {
 }
 
 queue() {
-  if command -v curl > /dev/null 2>&1; then
-    curl -fsS -m 10 "$comfy/queue" 2> /dev/null
-  else
+  curl -fsS -m 10 "$comfy/queue" 2> /dev/null ||
     python3 -c 'import sys, urllib.request as u
 sys.stdout.write(u.urlopen(sys.argv[1], timeout=10).read().decode())' "$comfy/queue" 2> /dev/null
-  fi
 }
 
 gpu_busy() {
@@ -60,19 +59,23 @@ gpu_busy() {
 
 post_stop() {
   url="$base/v2/pods/$RUNPOD_POD_ID/action"
-  if command -v curl > /dev/null 2>&1; then
-    printf 'header = "Authorization: Bearer %s"\\n' "$RUNPOD_API_KEY" |
-      curl -fsS -m 30 -K - -A podrelay-watchdog -H 'Content-Type: application/json' -d '{"action":"stop"}' "$url" > /dev/null
-  else
+  printf 'header = "Authorization: Bearer %s"\\n' "$RUNPOD_API_KEY" |
+    curl -fsS -m 30 -K - -A podrelay-watchdog -H 'Content-Type: application/json' -d '{"action":"stop"}' "$url" > /dev/null ||
     python3 -c 'import os, sys, urllib.request as u
 u.urlopen(u.Request(sys.argv[1], b"{\\"action\\":\\"stop\\"}", {
   "Authorization": "Bearer " + os.environ["RUNPOD_API_KEY"],
   "Content-Type": "application/json", "User-Agent": "podrelay-watchdog"}), timeout=30)' "$url"
-  fi
 }
 
 limited() {
-  if command -v timeout > /dev/null 2>&1; then timeout 60 "$@"; else "$@"; fi
+  "$@" &
+  left=\${PODRELAY_TOOL_SECONDS:-60}
+  while kill -0 $! 2> /dev/null; do
+    [ "$left" -gt 0 ] || kill -9 $!
+    left=$((left - 1))
+    sleep 1
+  done
+  wait $!
 }
 
 stop_pod() {
