@@ -328,10 +328,7 @@ export function createCore(options: CoreOptions, life: Lifetime): Core {
   life.own(jobs.onDidChange(() => endpoints.noteJobs(jobs.running())));
   // What runs here is told to the other windows, where it may be cancelled.
   life.own(jobs.onDidChange(() => void queueParts().catch(() => undefined)));
-  const podsMayRun = async (): Promise<boolean> => {
-    if (ledger.mayOwe || (await podRecords.unconfirmed()).length > 0) return true;
-    return (await podRecords.owned()).length > 0;
-  };
+  const podsMayRun = async (): Promise<boolean> => ledger.mayOwe || (await podRecords.mayRun());
   const checkKey: Core['checkKey'] = async (id, key, signal) => {
     const { runpodApiUrl, geminiUrl } = options.addresses;
     const geminiModel = options.settings()['gemini.imageModel'];

@@ -55,7 +55,10 @@ async function look({ ledger, pods, podsMayRun, log }: LookBackServices, signal:
   const chosen = await vscode.window.showWarningMessage(told, show, stop);
   if (chosen === show) await vscode.commands.executeCommand(commands.showViews);
   if (chosen !== stop) return;
-  const { failed } = await pods.stopAll('ours', signal);
+  const { failed } = await pods.stopAll(
+    running.map(({ id }) => id),
+    signal,
+  );
   for (const { pod, why } of failed) {
     void vscode.window.showErrorMessage(
       vscode.l10n.t('PodRelay: {0} could not be stopped and may still cost money: {1}', pod.name, why.message),

@@ -9,6 +9,7 @@ import { PodService } from '../../src/core/fleet/podService.ts';
 import type { PodTimings } from '../../src/core/fleet/podTimings.ts';
 import { createRunpodClient } from '../../src/core/runpod/runpodClient.ts';
 import type { RunpodClient, RunpodClientOptions } from '../../src/core/runpod/runpodClient.ts';
+import type { JobStart } from '../../src/core/store/podRecords.ts';
 import type { Mounted, SimTime } from '../../src/sim/mount.ts';
 import type { RunpodBehaviour } from '../../src/sim/runpod/behaviour.ts';
 import { createRunpodSim } from '../../src/sim/runpod/runpodSim.ts';
@@ -43,6 +44,7 @@ export interface RunpodWorld {
 export class MemoryRecords implements PodRecords {
   readonly intended: IntendedPod[] = [];
   readonly owned = new Map<string, string>();
+  readonly started = new Map<string, JobStart>();
   readonly story: string[] = [];
 
   async intend(pod: IntendedPod): Promise<void> {
@@ -60,6 +62,18 @@ export class MemoryRecords implements PodRecords {
     this.owned.delete(name);
     this.#drop(name);
     this.story.push('forget');
+  }
+
+  async noteStart(start: JobStart): Promise<void> {
+    this.started.set(start.podId, start);
+  }
+
+  async forgetStart(podId: string): Promise<void> {
+    this.started.delete(podId);
+  }
+
+  async starts(): Promise<readonly JobStart[]> {
+    return [...this.started.values()];
   }
 
   async open(): Promise<readonly IntendedPod[]> {

@@ -163,6 +163,7 @@ export function createPodBackend(options: PodBackendOptions): Backend {
           {
             readyTimeoutMs: options.readyTimeoutMs(),
             mayStart: options.autoStart(),
+            forJob: true,
             onProgress: (at) => context.onProgress({ phase: at.text }),
           },
           signal,

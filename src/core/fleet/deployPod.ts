@@ -3,6 +3,7 @@ import type { Clock, Log } from '../kernel/ports.ts';
 import { podMarkVariable } from '../runpod/pod.ts';
 import type { Pod } from '../runpod/pod.ts';
 import type { CreatePodRequest } from '../runpod/runpodClient.ts';
+import type { PodRecords as StoredRecords } from '../store/podRecords.ts';
 import { agentFields } from './agentFields.ts';
 import type { PodDoors } from './agentDoors.ts';
 import { stopPod, terminatePod } from './podActions.ts';
@@ -18,8 +19,8 @@ export interface IntendedPod {
   readonly requestedAtMs: number;
 }
 
-/** The durable record of pods that are ours, or may be. A record outlives the process before the request is sent. */
-export interface PodRecords {
+/** The durable record of pods and runs that are ours, or may be. A record outlives the process before the request is sent. */
+export interface PodRecords extends Pick<StoredRecords, 'noteStart' | 'forgetStart' | 'starts'> {
   /** Resolves once it is on the disk. */
   intend(pod: IntendedPod): Promise<void>;
   /** RunPod has made the pod of that name, for this quote when it is known. */

@@ -68,7 +68,8 @@ export class IdleStops implements Disposable {
   async look(seen: readonly Pod[], signal: AbortSignal): Promise<void> {
     const { pods, isOverBudget, overBudgetIdleMs = defaultOverBudgetIdleMs } = this.#options;
     const idleMs = Math.min(this.#options.idleMs(), isOverBudget() ? overBudgetIdleMs : Infinity);
-    const mayStop = (pod: Pod): boolean => isOurs(pod) || pods.wasStartedForJob(pod.id);
+    const started = await pods.startedForJobs(seen);
+    const mayStop = (pod: Pod): boolean => isOurs(pod) || started.has(pod.id);
     const candidates = seen.filter((pod) => !isStopped(pod) && mayStop(pod) && !pod.locked);
     for (const id of this.#quiet.keys()) if (!candidates.some((pod) => pod.id === id)) this.#quiet.delete(id);
     // At once: one that cannot be stopped does not hold up the others.

@@ -1,4 +1,3 @@
-import { isBilled } from '../cost/podMeter.ts';
 import { Emitter } from '../kernel/event.ts';
 import type { Disposable, Event } from '../kernel/event.ts';
 import { Fault, isPassing, throwIfAborted, toFault } from '../kernel/fault.ts';
@@ -21,12 +20,17 @@ import type { SeenPods } from './podSnapshot.ts';
 import { defaultPodTimings } from './podTimings.ts';
 import type { PodTimings } from './podTimings.ts';
 import { comfyPort, proxyAddress } from './proxyAddress.ts';
+import type { Reconciled } from './reconcilePods.ts';
 import { SharedWaits } from './sharedWaits.ts';
+import type { StoppedAll, WhichPods } from './stopAllPods.ts';
 import type { PodCommitments } from '../cost/budgets.ts';
 import { untilAborted } from '../kernel/untilAborted.ts';
 import type { ReadyDeps, ReadyPod, ReadyProgress } from './waitUntilReady.ts';
 
 const { stopPod, restartPod, terminatePod } = late(() => import('./podActions.ts'));
+const { startedForJobs, startForJob } = late(() => import('./jobStarts.ts'));
+const { reconcilePods } = late(() => import('./reconcilePods.ts'));
+const { stopAllPods } = late(() => import('./stopAllPods.ts'));
 const { waitUntilReady } = late(() => import('./waitUntilReady.ts'));
 const { deployWithinBudget, startWithinBudget } = late(() => import('./withinBudget.ts'));
 
@@ -51,20 +55,9 @@ export interface WaitOptions {
   readonly readyTimeoutMs: number;
   /** False: a pod that is stopped stays so, and the wait fails. */
   readonly mayStart?: boolean;
+  /** A job needs it, and no person has asked: automation may stop it again. */
+  readonly forJob?: boolean;
   readonly onProgress: (progress: ReadyProgress) => void;
-}
-
-export interface StoppedAll {
-  readonly stopped: readonly string[];
-  /** Pods that may still cost money, with the reasons. */
-  readonly failed: readonly { readonly pod: Pod; readonly why: Fault }[];
-}
-
-export interface Reconciled {
-  /** Pods of creates whose answers were lost, in this run or an earlier one. */
-  readonly adopted: readonly Pod[];
-  /** Every pod of ours that costs money now: to be shown, and offered to be stopped. */
-  readonly running: readonly Pod[];
 }
 
 /** The account's pods: a snapshot with its age, and the actions on them, each confirmed by reading the state again. */
@@ -78,7 +71,6 @@ export class PodService implements Disposable {
   readonly #waits: SharedWaits<ReadyProgress, ReadyPod>;
   readonly #snapshot: PodSnapshot;
   #refreshing: Promise<readonly Pod[]> | undefined;
-  readonly #startedHere = new Set<string>();
   readonly #answers = new Answers();
 
   constructor(options: PodServiceOptions) {
@@ -115,11 +107,6 @@ export class PodService implements Disposable {
   /** Its ComfyUI has just answered. */
   noteAnswer(pod: Pod): void {
     this.#answers.note(pod);
-  }
-
-  /** A job has started this pod, not a person: automation may stop it again. */
-  wasStartedForJob(podId: string): boolean {
-    return this.#startedHere.has(podId);
   }
 
   /** Unknown before the first refresh, and after one that failed. */
@@ -170,17 +157,20 @@ export class PodService implements Disposable {
   }
 
   async start(podId: string, signal: AbortSignal): Promise<Pod> {
+    await this.#takeInHand(podId);
     return this.#snapshot.put(await this.#start(podId, signal));
   }
 
   /** Undefined when the pod is gone. */
   async stop(podId: string, signal: AbortSignal): Promise<Pod | undefined> {
     const pod = await stopPod(this.#deps, podId, signal);
+    await this.#takeInHand(podId);
     await this.#options.commitments?.ended(podId);
     return pod === undefined ? this.#snapshot.remove(podId) : this.#snapshot.put(pod);
   }
 
   async restart(podId: string, signal: AbortSignal): Promise<Pod> {
+    await this.#takeInHand(podId);
     const pod = await restartPod(this.#deps, podId, signal);
     this.#started.fire(podId);
     return this.#snapshot.put(pod);
@@ -193,23 +183,9 @@ export class PodService implements Disposable {
     await this.#terminate(podId, pod, ageMs < this.#deps.visibleWithinMs, signal);
   }
 
-  /** Stops every pod that costs GPU time, or only those that we deployed. One that fails does not keep the others running. */
-  async stopAll(which: 'all' | 'ours', signal: AbortSignal): Promise<StoppedAll> {
-    const pods = await this.refresh(signal);
-    const targets = pods.filter((pod) => isBilled(pod) && (which === 'all' || isOurs(pod)));
-    const stopped: string[] = [];
-    const failed: { pod: Pod; why: Fault }[] = [];
-    await Promise.all(
-      targets.map(async (pod) => {
-        try {
-          await this.stop(pod.id, signal);
-          stopped.push(pod.id);
-        } catch (error) {
-          failed.push({ pod, why: toFault(error) });
-        }
-      }),
-    );
-    return { stopped, failed };
+  /** Stops pods that cost GPU time. One that fails does not keep the others running. */
+  async stopAll(which: WhichPods, signal: AbortSignal): Promise<StoppedAll> {
+    return stopAllPods(await this.refresh(signal), which, (podId) => this.stop(podId, signal));
   }
 
   /** Creates a pod and waits until its ComfyUI answers. A cancelled call terminates the pod: nothing is on it yet. */
@@ -243,6 +219,7 @@ export class PodService implements Disposable {
    */
   async ensureReady(podId: string | undefined, wait: WaitOptions, signal: AbortSignal): Promise<boolean> {
     if (podId === undefined || podId === '') return false;
+    if (wait.forJob !== true) await this.#takeInHand(podId);
     await this.#waits.join(
       wait.mayStart === false ? `${podId} as it is` : podId,
       (onProgress, shared) => this.#bringUp(podId, { ...wait, onProgress }, shared),
@@ -252,20 +229,14 @@ export class PodService implements Disposable {
     return true;
   }
 
-  /** To be called at every start: finds pods of lost answers by their recorded names, and our pods that still run. */
+  /** To be called at every start: finds pods of lost answers by their recorded names, and what still runs on our account. */
   async reconcile(signal: AbortSignal): Promise<Reconciled> {
-    const { records, clock, visibleWithinMs } = this.#deps;
-    const open = await records.open();
-    const pods = await this.refresh(signal);
-    const adopted: Pod[] = [];
-    for (const { name, requestedAtMs } of open) {
-      const pod = pods.find((one) => (one.name === name || one.mark === name) && one.status !== 'TERMINATED');
-      if (pod !== undefined) {
-        await records.own(name, pod.id);
-        adopted.push(pod);
-      } else if (clock.now() - requestedAtMs > visibleWithinMs) await records.forget(name);
-    }
-    return { adopted, running: pods.filter((pod) => isOurs(pod) && isBilled(pod)) };
+    return reconcilePods(this.#deps, () => this.refresh(signal));
+  }
+
+  /** Of pods that we did not deploy, the ids of those in a run that a job has started: automation may stop it again. */
+  startedForJobs(listed: readonly Pod[]): Promise<ReadonlySet<string>> {
+    return startedForJobs(this.#deps, listed);
   }
 
   dispose(): void {
@@ -274,9 +245,20 @@ export class PodService implements Disposable {
 
   async #terminate(podId: string, pod: Pod | undefined, young: boolean, signal = this.#life.signal): Promise<void> {
     await terminatePod(this.#deps, podId, { young }, signal);
+    await this.#takeInHand(podId);
     if (pod !== undefined && isOurs(pod)) await this.#deps.records.forget(pod.mark ?? pod.name);
     await this.#options.commitments?.ended(podId);
     this.#snapshot.remove(podId);
+  }
+
+  /** The run that a job has started is over, or a person's from now on. */
+  async #takeInHand(podId: string): Promise<void> {
+    const { records, log } = this.#deps;
+    await records
+      .forgetStart(podId)
+      .catch((error: unknown) =>
+        log.warn(`That ${podId} was started for a job stays on record: ${toFault(error).message}`),
+      );
   }
 
   async #start(podId: string, signal: AbortSignal): Promise<Pod> {
@@ -314,8 +296,9 @@ export class PodService implements Disposable {
     }
     try {
       if (startedByUs) {
-        this.#startedHere.add(podId);
-        this.#snapshot.put(await this.#start(podId, signal));
+        const start = (): Promise<Pod> => this.#start(podId, signal);
+        const noted = wait.forJob === true && !isOurs(pod);
+        this.#snapshot.put(await (noted ? startForJob(this.#deps, pod, start) : start()));
       }
       const stop = (): Promise<unknown> => this.stop(podId, this.#life.signal);
       const ready = await waitUntilReady(this.#deps, { ...wait, podId, ...(startedByUs ? { stop } : {}) }, signal);

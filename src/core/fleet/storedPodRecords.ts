@@ -13,6 +13,9 @@ export function storedPodRecords(stored: StoredRecords, clock: Clock): PodRecord
       const owned = (await stored.owned()).find((record) => record.name === name);
       if (owned?.podId !== undefined) await stored.markGone(owned.podId, clock.now());
     },
+    noteStart: (start) => stored.noteStart(start),
+    forgetStart: (podId) => stored.forgetStart(podId),
+    starts: () => stored.starts(),
     open: async () =>
       (await stored.unconfirmed()).map(({ name, requestedAt }) => ({ name, requestedAtMs: requestedAt })),
   };

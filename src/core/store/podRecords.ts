@@ -27,6 +27,17 @@ export interface PodIntent {
   readonly requestedAt: number;
 }
 
+/** A job has started a pod that we did not deploy: that run of it is ours to stop, and no other. */
+export interface JobStart {
+  readonly podId: string;
+  /** ms since the epoch */
+  readonly at: number;
+  /** RunPod's start time of the run before; undefined = there was none. */
+  readonly beforeMs: number | undefined;
+  /** RunPod's start time of this run; undefined = its container has not been seen running. */
+  readonly runMs: number | undefined;
+}
+
 export interface PodRecords {
   /** Before the create request is sent. On the disk when it returns. Fault 'bug' when the name was used before. */
   intend(intent: PodIntent): Promise<void>;
@@ -41,6 +52,12 @@ export interface PodRecords {
   unconfirmed(): Promise<readonly PodRecord[]>;
   owned(): Promise<readonly PodRecord[]>;
   isOwned(podId: string): Promise<boolean>;
+  /** Before the start request is sent, and when more is known of the run. On the disk when it returns. */
+  noteStart(start: JobStart): Promise<void>;
+  forgetStart(podId: string): Promise<void>;
+  starts(): Promise<readonly JobStart[]>;
+  /** By these records a pod may cost money. */
+  mayRun(): Promise<boolean>;
 }
 
 const podRow = z.object({
@@ -52,6 +69,13 @@ const podRow = z.object({
   state: z.enum(['intended', 'owned', 'notCreated', 'gone']),
   changed_at: z.int(),
   why: z.nullable(z.string()),
+});
+
+const startRow = z.object({
+  pod_id: z.string(),
+  at: z.int(),
+  before_ms: z.nullable(z.int()),
+  run_ms: z.nullable(z.int()),
 });
 
 const select = 'SELECT * FROM pod WHERE state = ? ORDER BY requested_at, name';
@@ -117,7 +141,26 @@ export function createPodRecords(database: Database): PodRecords {
     owned: () => inState('owned'),
     isOwned: (podId) =>
       database.read((rows) => rows.first(podRow, 'SELECT * FROM pod WHERE pod_id = ?', podId)?.state === 'owned'),
+    noteStart: ({ podId, at, beforeMs, runMs }) =>
+      database.writeThrough((rows) => {
+        const sql = 'INSERT OR REPLACE INTO job_start (pod_id, at, before_ms, run_ms) VALUES (?, ?, ?, ?)';
+        rows.run(sql, podId, at, beforeMs ?? null, runMs ?? null);
+      }),
+    forgetStart: (podId) =>
+      database.write((rows) => {
+        rows.run('DELETE FROM job_start WHERE pod_id = ?', podId);
+      }),
+    mayRun: () =>
+      database.read((rows) => {
+        const sql = `SELECT 1 AS one FROM pod WHERE state IN ('intended', 'owned') UNION SELECT 1 FROM job_start`;
+        return rows.first(z.object({ one: z.int() }), sql) !== undefined;
+      }),
+    starts: () => database.read((rows) => rows.all(startRow, 'SELECT * FROM job_start').map(toStart)),
   };
+}
+
+function toStart({ pod_id, at, before_ms, run_ms }: z.infer<typeof startRow>): JobStart {
+  return { podId: pod_id, at, beforeMs: before_ms ?? undefined, runMs: run_ms ?? undefined };
 }
 
 function toRecord(row: z.infer<typeof podRow>): PodRecord {

@@ -235,4 +235,13 @@ export const schemaSteps: readonly string[] = [
   CREATE UNIQUE INDEX ledger_entry_run_once ON ledger_entry (subject, label, run) WHERE kind = 'job';
   ALTER TABLE reservation ADD COLUMN run INTEGER NOT NULL DEFAULT 0;
   `,
+  // Runs of pods that we did not deploy, which a job has started: by RunPod's clock the run before, and this one once it is known.
+  `
+  CREATE TABLE job_start (
+    pod_id TEXT PRIMARY KEY,
+    at INTEGER NOT NULL,
+    before_ms INTEGER,
+    run_ms INTEGER
+  ) STRICT;
+  `,
 ];
