@@ -54,6 +54,8 @@ export interface DeployDeps extends PodActionDeps {
   /** Without it, pods get a watchdog, but anyone may use their ComfyUI. */
   readonly doors?: PodDoors;
   readonly newName: () => string;
+  /** RunPod has made the pod, or shows it so: it is to be seen whatever comes next, since it costs money. */
+  readonly onPod: (pod: Pod) => void;
   /** After a lost answer: how long the list is asked for the name before a pod of that name is taken for never made. */
   readonly adoptWithinMs: number;
   /** A create is not cut short by a cancelled command, or its pod would run unseen; only the end of the owner does. */
@@ -98,6 +100,7 @@ export async function deployPod(deps: DeployDeps, request: DeployRequest, signal
       refused.push({ candidate, why });
       continue;
     }
+    deps.onPod(pod);
     await deps.records.own(name, pod.id, candidate.usdPerHourMicros);
     if (search.lost) void removeTwins(deps, name, pod);
     if (signal.aborted) {
@@ -185,7 +188,8 @@ async function assertQuoted(deps: DeployDeps, pod: Pod, candidate: GpuCandidate)
   const prices = `$${usdText(pod.usdPerHourMicros)}/h instead of the quoted $${usdText(candidate.usdPerHourMicros)}/h`;
   let done = 'it was stopped';
   try {
-    await stopPod(deps, pod.id, deps.life);
+    const stopped = await stopPod(deps, pod.id, { young: true }, deps.life);
+    if (stopped !== undefined) deps.onPod(stopped);
   } catch (error) {
     done = `stopping it failed (${toFault(error).message}): it still costs money`;
   }

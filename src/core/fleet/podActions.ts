@@ -21,13 +21,29 @@ export async function startPod(deps: PodActionDeps, podId: string, signal: Abort
   return act(deps, podId, 'start', isActive, signal);
 }
 
-/** Stops a pod and returns it once RunPod shows it stopped. A pod that is gone counts as stopped: undefined. */
-export async function stopPod(deps: PodActionDeps, podId: string, signal: AbortSignal): Promise<Pod | undefined> {
-  try {
-    return await act(deps, podId, 'stop', isStopped, signal);
-  } catch (error) {
-    if (isNotFound(error) && (await absent(deps, podId, signal))) return undefined;
-    throw error;
+/**
+ * Stops a pod and returns it once RunPod shows it stopped. A pod that is gone counts as stopped: undefined. While the pod
+ * is `young`, a 404 is no proof of that, and the stop is repeated.
+ */
+export async function stopPod(
+  deps: PodActionDeps,
+  podId: string,
+  options: { readonly young: boolean },
+  signal: AbortSignal,
+): Promise<Pod | undefined> {
+  const { clock } = deps;
+  const giveUpAt = clock.now() + (options.young ? deps.visibleWithinMs : 0);
+  for (;;) {
+    try {
+      return await act(deps, podId, 'stop', isStopped, signal);
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      if (clock.now() >= giveUpAt) {
+        if (await absent(deps, podId, signal)) return undefined;
+        throw error;
+      }
+    }
+    await clock.sleep(deps.pollMs, signal);
   }
 }
 

@@ -25,12 +25,14 @@ import { SharedWaits } from './sharedWaits.ts';
 import type { StoppedAll, WhichPods } from './stopAllPods.ts';
 import type { PodCommitments } from '../cost/budgets.ts';
 import { untilAborted } from '../kernel/untilAborted.ts';
+import type { YoungPods } from './youngPods.ts';
 import type { ReadyDeps, ReadyPod, ReadyProgress } from './waitUntilReady.ts';
 
 const { stopPod, restartPod, terminatePod } = late(() => import('./podActions.ts'));
 const { startedForJobs, startForJob } = late(() => import('./jobStarts.ts'));
 const { reconcilePods } = late(() => import('./reconcilePods.ts'));
 const { stopAllPods } = late(() => import('./stopAllPods.ts'));
+const { withYoungPods } = late(() => import('./youngPods.ts'));
 const { waitUntilReady } = late(() => import('./waitUntilReady.ts'));
 const { deployWithinBudget, startWithinBudget } = late(() => import('./withinBudget.ts'));
 
@@ -70,6 +72,7 @@ export class PodService implements Disposable {
   readonly #deps: DeployDeps & ReadyDeps;
   readonly #waits: SharedWaits<ReadyProgress, ReadyPod>;
   readonly #snapshot: PodSnapshot;
+  readonly #young: YoungPods = new Map();
   #refreshing: Promise<readonly Pod[]> | undefined;
   readonly #answers = new Answers();
 
@@ -79,7 +82,9 @@ export class PodService implements Disposable {
     const timings = options.timings ?? defaultPodTimings;
     const life = this.#life.signal;
     const doors = options.doors === undefined ? {} : { doors: options.doors };
-    this.#deps = { client, clock, log, records, probe, proxyTemplate, newName: newPodName, life, ...doors, ...timings };
+    const ports = { client, clock, log, records, probe, proxyTemplate, newName: newPodName };
+    const onPod = (pod: Pod): void => this.#noteMade(pod);
+    this.#deps = { ...ports, onPod, life, ...doors, ...timings };
     this.#waits = new SharedWaits(life);
     this.#snapshot = new PodSnapshot(clock, this.#changed);
   }
@@ -163,7 +168,7 @@ export class PodService implements Disposable {
 
   /** Undefined when the pod is gone. */
   async stop(podId: string, signal: AbortSignal): Promise<Pod | undefined> {
-    const pod = await stopPod(this.#deps, podId, signal);
+    const pod = await stopPod(this.#deps, podId, { young: this.#young.has(podId) }, signal);
     await this.#takeInHand(podId);
     await this.#options.commitments?.ended(podId);
     return pod === undefined ? this.#snapshot.remove(podId) : this.#snapshot.put(pod);
@@ -180,7 +185,8 @@ export class PodService implements Disposable {
   async terminate(podId: string, signal: AbortSignal): Promise<void> {
     const pod = this.#snapshot.find(podId);
     const ageMs = pod?.createdAtMs === undefined ? Infinity : Math.abs(this.#deps.clock.now() - pod.createdAtMs);
-    await this.#terminate(podId, pod, ageMs < this.#deps.visibleWithinMs, signal);
+    const young = this.#young.has(podId) || ageMs < this.#deps.visibleWithinMs;
+    await this.#terminate(podId, pod, young, signal);
   }
 
   /** Stops pods that cost GPU time. One that fails does not keep the others running. */
@@ -206,10 +212,8 @@ export class PodService implements Disposable {
   }
 
   /** Creates a pod and does not wait for it. @throws Fault as deployPod */
-  async launch(request: DeployRequest, signal: AbortSignal): Promise<Deployed> {
-    const deployed = await deployWithinBudget(this.#options.commitments, this.#deps, request, signal);
-    this.#snapshot.put(deployed.pod);
-    return deployed;
+  launch(request: DeployRequest, signal: AbortSignal): Promise<Deployed> {
+    return deployWithinBudget(this.#options.commitments, this.#deps, request, signal);
   }
 
   /**
@@ -245,6 +249,7 @@ export class PodService implements Disposable {
 
   async #terminate(podId: string, pod: Pod | undefined, young: boolean, signal = this.#life.signal): Promise<void> {
     await terminatePod(this.#deps, podId, { young }, signal);
+    this.#young.delete(podId);
     await this.#takeInHand(podId);
     if (pod !== undefined && isOurs(pod)) await this.#deps.records.forget(pod.mark ?? pod.name);
     await this.#options.commitments?.ended(podId);
@@ -323,14 +328,13 @@ export class PodService implements Disposable {
   }
 
   async #list(): Promise<readonly Pod[]> {
-    const { client, clock } = this.#options;
     try {
       for (;;) {
         const before = this.#snapshot.changes;
-        const pods = await client.listPods(this.#life.signal);
+        const pods = await this.#listAll();
         if (before !== this.#snapshot.changes) continue;
         this.#snapshot.list(pods);
-        this.#listed.fire({ pods, at: clock.now() });
+        this.#listed.fire({ pods, at: this.#deps.clock.now() });
         return pods;
       }
     } catch (error) {
@@ -338,6 +342,18 @@ export class PodService implements Disposable {
       if (!this.#life.signal.aborted) this.#snapshot.fail(why);
       throw why;
     }
+  }
+
+  async #listAll(): Promise<readonly Pod[]> {
+    const { signal } = this.#life;
+    const listed = await this.#deps.client.listPods(signal);
+    if (this.#young.size === 0) return listed;
+    return withYoungPods(this.#deps, this.#young, listed, (podId) => this.#snapshot.find(podId), signal);
+  }
+
+  #noteMade(pod: Pod): void {
+    this.#young.set(pod.id, this.#deps.clock.now() + this.#deps.visibleWithinMs);
+    this.#snapshot.put(pod);
   }
 
   /** Shows what an action that failed has left behind. It must not hide the failure. */
