@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { DeployRequest } from '../../src/core/fleet/deployPod.ts';
 import type { PodService } from '../../src/core/fleet/podService.ts';
 import { defaultWatchdog } from '../../src/core/fleet/watchdog.ts';
+import { Fault } from '../../src/core/kernel/fault.ts';
 import type { RunpodBehaviour } from '../../src/sim/runpod/behaviour.ts';
 import { openRunpodWorld } from './runpodWorld.ts';
 import type { RunpodWorld } from './runpodWorld.ts';
@@ -82,5 +83,26 @@ describe('a pod that RunPod does not list yet', () => {
     await service.terminate(pod.id, world.signal);
     await service.refresh(world.signal);
     assert.deepEqual(seen(), []);
+  });
+
+  describe('and that cannot be put on record', () => {
+    beforeEach(async () => {
+      await open();
+      world.records.own = () => Promise.reject(new Fault('io', 'No room on the disk'));
+    });
+
+    it('is terminated, which is said', async () => {
+      const message = /was made and could not be put on record \(No room on the disk\); it was terminated/;
+      await assert.rejects(service.launch(request(), world.signal), { kind: 'io', message });
+      assert.deepEqual([states(), seen()], [['TERMINATED'], []]);
+    });
+
+    it('is in sight while it runs, with what it costs', async () => {
+      world.sim.faults.set({ failure: { kind: 'status', status: 403, effect: 'before' }, on: ['deletePod'] });
+      const message = /terminating it failed .*: it still runs and costs \$/;
+      await assert.rejects(service.launch(request(), world.signal), { kind: 'io', message });
+      assert.deepEqual([states().length, seen().length], [1, 1]);
+      assert.equal((await world.records.open()).length, 1, 'the name is looked for at the next start');
+    });
   });
 });

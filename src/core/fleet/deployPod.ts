@@ -56,6 +56,7 @@ export interface DeployDeps extends PodActionDeps {
   readonly newName: () => string;
   /** RunPod has made the pod, or shows it so: it is to be seen whatever comes next, since it costs money. */
   readonly onPod: (pod: Pod) => void;
+  readonly onGone: (podId: string) => void;
   /** After a lost answer: how long the list is asked for the name before a pod of that name is taken for never made. */
   readonly adoptWithinMs: number;
   /** A create is not cut short by a cancelled command, or its pod would run unseen; only the end of the owner does. */
@@ -101,10 +102,14 @@ export async function deployPod(deps: DeployDeps, request: DeployRequest, signal
       continue;
     }
     deps.onPod(pod);
-    await deps.records.own(name, pod.id, candidate.usdPerHourMicros);
+    try {
+      await deps.records.own(name, pod.id, candidate.usdPerHourMicros);
+    } catch (error) {
+      throw await unrecorded(deps, pod, toFault(error));
+    }
     if (search.lost) void removeTwins(deps, name, pod);
     if (signal.aborted) {
-      await terminatePod(deps, pod.id, { young: true }, deps.life);
+      await discard(deps, pod);
       await deps.records.forget(name);
       throw abortFault(signal);
     }
@@ -114,6 +119,24 @@ export async function deployPod(deps: DeployDeps, request: DeployRequest, signal
   if (!search.lost) await deps.records.forget(name);
   throwIfAborted(signal);
   throw allRefused(request, refused);
+}
+
+async function discard(deps: DeployDeps, { id }: Pod): Promise<void> {
+  await terminatePod(deps, id, { young: true }, deps.life);
+  deps.onGone(id);
+}
+
+/** Nothing is on it yet: a pod that cannot be put on record is not kept. The name stays on record as asked for. */
+async function unrecorded(deps: DeployDeps, pod: Pod, { kind, facts, message }: Fault): Promise<Fault> {
+  const what = `The pod ${pod.name} was made and could not be put on record (${message})`;
+  try {
+    await discard(deps, pod);
+    return new Fault(kind, `${what}; it was terminated`, { ...facts, delivered: 'no' });
+  } catch (error) {
+    const price = `$${usdText(pod.usdPerHourMicros)}/h`;
+    const why = `terminating it failed (${toFault(error).message}): it still runs and costs ${price}`;
+    return new Fault(kind, `${what}, and ${why}`, { ...facts, delivered: 'maybe', nextStep: 'Terminate it.' });
+  }
 }
 
 /** Set once an answer was lost and no pod has shown up: one may still do so. */

@@ -84,7 +84,8 @@ export class PodService implements Disposable {
     const doors = options.doors === undefined ? {} : { doors: options.doors };
     const ports = { client, clock, log, records, probe, proxyTemplate, newName: newPodName };
     const onPod = (pod: Pod): void => this.#noteMade(pod);
-    this.#deps = { ...ports, onPod, life, ...doors, ...timings };
+    const onGone = (podId: string): void => this.#noteGone(podId);
+    this.#deps = { ...ports, onPod, onGone, life, ...doors, ...timings };
     this.#waits = new SharedWaits(life);
     this.#snapshot = new PodSnapshot(clock, this.#changed);
   }
@@ -249,11 +250,10 @@ export class PodService implements Disposable {
 
   async #terminate(podId: string, pod: Pod | undefined, young: boolean, signal = this.#life.signal): Promise<void> {
     await terminatePod(this.#deps, podId, { young }, signal);
-    this.#young.delete(podId);
+    this.#noteGone(podId);
     await this.#takeInHand(podId);
     if (pod !== undefined && isOurs(pod)) await this.#deps.records.forget(pod.mark ?? pod.name);
     await this.#options.commitments?.ended(podId);
-    this.#snapshot.remove(podId);
   }
 
   /** The run that a job has started is over, or a person's from now on. */
@@ -354,6 +354,11 @@ export class PodService implements Disposable {
   #noteMade(pod: Pod): void {
     this.#young.set(pod.id, this.#deps.clock.now() + this.#deps.visibleWithinMs);
     this.#snapshot.put(pod);
+  }
+
+  #noteGone(podId: string): void {
+    this.#young.delete(podId);
+    this.#snapshot.remove(podId);
   }
 
   /** Shows what an action that failed has left behind. It must not hide the failure. */
