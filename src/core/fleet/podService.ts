@@ -236,7 +236,10 @@ export class PodService implements Disposable {
 
   /** To be called at every start: finds pods of lost answers by their recorded names, and what still runs on our account. */
   async reconcile(signal: AbortSignal): Promise<Reconciled> {
-    return reconcilePods(this.#deps, () => this.refresh(signal));
+    return untilAborted(
+      reconcilePods(this.#deps, () => this.refresh(this.#life.signal)),
+      signal,
+    );
   }
 
   /** Of pods that we did not deploy, the ids of those in a run that a job has started: automation may stop it again. */
