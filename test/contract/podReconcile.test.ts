@@ -1,6 +1,6 @@
 // Pods whose creation another window did not see to its end.
 import assert from 'node:assert/strict';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { deployRequest } from '../../src/core/fleet/deployRequest.ts';
@@ -11,6 +11,7 @@ import { startSimulator } from '../../src/sim/simulator.ts';
 import type { Simulator } from '../../src/sim/simulator.ts';
 import { openWindow, placeOf, removeFolder, until } from './jobWindow.ts';
 import type { JobWindow, WindowPlace } from './jobWindow.ts';
+import { fastPodTimings } from './world.ts';
 
 const timeScale = 200;
 
@@ -74,5 +75,29 @@ describe('a pod that another window has asked for', function () {
   it('is not looked for again when nothing is open', async () => {
     const { core, signal } = await open();
     assert.equal((await core.pods.reconcile(signal)).again, undefined);
+  });
+
+  it('keeps its name and its token while it is asked for on one GPU after the other', async () => {
+    const first = await open();
+    const request = await wish(first);
+    const tried = request.candidates.slice(0, 7);
+    const failing = tried.slice(0, 6).map(({ gpuId }) => gpuId);
+    sim.runpod.faults.set({ failure: { kind: 'noCapacity', gpuIds: failing } });
+    sim.runpod.faults.set({ failure: { kind: 'delay', ms: 400 * timeScale, effect: 'before' }, on: ['createPod'] });
+    const second = await open();
+    let isDone = false;
+    const beganAt = Date.now();
+    const launching = first.core.pods
+      .launch({ ...request, candidates: tried }, first.signal)
+      .finally(() => (isDone = true));
+    launching.catch(() => undefined);
+    while (!isDone) {
+      await second.core.pods.reconcile(second.signal);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    const { pod } = await launching;
+    assert.ok(Date.now() - beganAt > fastPodTimings.visibleWithinMs, 'it takes longer than a pod may be out of sight');
+    assert.deepEqual(await readdir(path.join(folder, 'secrets')), [pod.name]);
+    assert.equal(await second.core.pods.opens(pod), true);
   });
 });

@@ -52,6 +52,11 @@ export class MemoryRecords implements PodRecords {
     this.story.push('intend');
   }
 
+  async renew(name: string): Promise<void> {
+    const at = this.intended.findIndex((one) => one.name === name);
+    if (at !== -1) this.intended[at] = { name, requestedAtMs: Date.now() };
+  }
+
   async own(name: string, podId: string): Promise<void> {
     this.owned.set(name, podId);
     this.#drop(name);

@@ -80,6 +80,20 @@ describe('records', () => {
       assert.deepEqual(await pods.owned(), []);
     });
 
+    it('take a name that is asked for again for open, until it has a pod', async () => {
+      const pods = createPodRecords(database);
+      await pods.intend(intent);
+      await pods.giveUp('podrelay-a1', 'Another window did not see it', 11);
+      await pods.renew('podrelay-a1', 50);
+      assert.deepEqual(
+        (await pods.unconfirmed()).map(({ requestedAt }) => requestedAt),
+        [50],
+      );
+      await pods.confirm('podrelay-a1', 'pod1', 60);
+      await pods.renew('podrelay-a1', 70);
+      assert.equal(await pods.isOwned('pod1'), true);
+    });
+
     it('adopt a pod that another machine made, once', async () => {
       const pods = createPodRecords(database);
       await pods.adopt({ ...intent, podId: 'pod1' });

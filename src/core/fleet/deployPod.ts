@@ -23,6 +23,8 @@ export interface IntendedPod {
 export interface PodRecords extends Pick<StoredRecords, 'noteStart' | 'forgetStart' | 'starts'> {
   /** Resolves once it is on the disk. */
   intend(pod: IntendedPod): Promise<void>;
+  /** It is asked for again now: no other window may take it for never made. */
+  renew(name: string): Promise<void>;
   /** RunPod has made the pod of that name, for this quote when it is known. */
   own(name: string, podId: string, quoteUsdPerHourMicros?: number): Promise<void>;
   /** RunPod has certainly made none, or the pod is gone. */
@@ -147,6 +149,7 @@ interface Search {
 /** One POST per certain outcome: an answer that was lost is looked for by name before anything is sent again. */
 async function createOnce(deps: DeployDeps, request: CreatePodRequest, search: Search): Promise<Pod> {
   for (let sent = 1; ; sent++) {
+    await deps.records.renew(request.name);
     try {
       return await deps.client.createPod(request, deps.life);
     } catch (error) {

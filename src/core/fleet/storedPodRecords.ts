@@ -7,6 +7,7 @@ export function storedPodRecords(stored: StoredRecords, clock: Clock): PodRecord
   return {
     intend: ({ name, requestedAtMs }) =>
       stored.intend({ name, gpu: '', quoteUsdPerHourMicros: undefined, requestedAt: requestedAtMs }),
+    renew: (name) => stored.renew(name, clock.now()),
     own: (name, podId, quote) => stored.confirm(name, podId, clock.now(), quote),
     async forget(name) {
       await stored.giveUp(name, 'RunPod has no such pod', clock.now());

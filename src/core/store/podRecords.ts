@@ -41,6 +41,8 @@ export interface JobStart {
 export interface PodRecords {
   /** Before the create request is sent. On the disk when it returns. Fault 'bug' when the name was used before. */
   intend(intent: PodIntent): Promise<void>;
+  /** The same name is asked for once more: it may show up later. */
+  renew(name: string, at: number): Promise<void>;
   /** The reply, or a listing, told the id; a quote, when there is one, replaces the intent's. A repeat is harmless; another id for the name is a 'bug' fault. */
   confirm(name: string, podId: string, at: number, quoteUsdPerHourMicros?: number): Promise<void>;
   /** The request is known to have had no effect. */
@@ -97,6 +99,12 @@ export function createPodRecords(database: Database): PodRecords {
           intent.requestedAt,
           intent.requestedAt,
         );
+      }),
+    renew: (name, at) =>
+      database.write((rows) => {
+        const sql = `UPDATE pod SET state = 'intended', requested_at = ?, changed_at = ?, why = NULL
+          WHERE name = ? AND state IN ('intended', 'notCreated')`;
+        rows.run(sql, at, at, name);
       }),
     confirm: (name, podId, at, quote) =>
       database.writeThrough((rows) => {
