@@ -81,6 +81,8 @@ export type Failure =
   | { readonly kind: 'errorAfterRun' }
   /** ComfyUI listens on the pod's own loopback: 502 for ever */
   | { readonly kind: 'loopbackBind' }
+  /** An action is answered as taken, and nothing happens. */
+  | { readonly kind: 'ignored' }
   /** micro-dollars per hour more than the catalogue says */
   | { readonly kind: 'dearer'; readonly microsPerHour: number }
   // serverless workers; `podId` of a rule is the endpoint's id

@@ -227,6 +227,7 @@ export function createPods(deps: {
       if (!actionsOf[status].includes(action)) {
         throw new Refusal(409, `action '${action}' is not valid for a pod with status ${status}`);
       }
+      if (faults.strike(['ignored'], [`${action}Pod`], pod.id)) return;
       switch (action) {
         case 'start':
           return start(pod);
