@@ -290,6 +290,70 @@ describe("a pod's log against the simulator", () => {
     );
   });
 
+  it('shows each line once after a cut where lines have no ids, by the time of the last one', async () => {
+    // All at one time: a resume by that time begins with the first of them.
+    world.sim.writeLog(podId, 'container', ['one', 'two', 'three', 'four']);
+    const whole = (await read(10)).map((line) => line.text);
+    world.sim.faults.set({ failure: { kind: 'strangeLog', with: 'noIds' } });
+    for (const tail of [3, 100]) {
+      world.sim.faults.set({ failure: { kind: 'cutLog', afterLines: 2, how: 'event' }, times: 1 });
+      const reading = read(tail === 3 ? 4 : 12, tail);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      world.sim.writeLog(podId, 'container', [`new ${tail}`]);
+      const texts = (await reading).map((line) => line.text);
+      assert.deepEqual(texts, [...whole.slice(-tail), `new ${tail}`]);
+      whole.push(`new ${tail}`);
+    }
+    const queries = world.sim.requests.map(({ url }) => new URL(url, world.origin).searchParams);
+    assert.ok(queries.some((query) => query.has('since') && !query.has('tail')));
+  });
+
+  it('begins with the next line after a cut where lines have neither ids nor times', async () => {
+    world.sim.faults.set({ failure: { kind: 'strangeLog', with: 'bare' } });
+    world.sim.faults.set({ failure: { kind: 'cutLog', afterLines: 2, how: 'event' }, times: 1 });
+    const reading = read(3);
+    await new Promise((resolve) => setTimeout(resolve, 800));
+    world.sim.writeLog(podId, 'container', ['new']);
+    const texts = (await reading).map((line) => line.text);
+    assert.equal(texts.at(-1), 'new', String(texts));
+  });
+
+  it('waits for a pod that was just created and that RunPod does not know yet', async () => {
+    world.sim.configure({ createLagMs: 1_200 });
+    const { id } = await world.client.createPod(
+      {
+        name: 'new',
+        image: 'i',
+        gpu: { id: 'NVIDIA GeForce RTX 4090', count: 1 },
+        cloud: 'SECURE',
+        disk: 5,
+        ports: [],
+        env: {},
+      },
+      world.signal,
+    );
+    podId = id;
+    assert.equal((await read(1)).length, 1);
+    assert.ok(world.sim.requests.some(({ operation, status }) => operation === 'getPodLogs' && status === 404));
+    const hasty = world.newClient({ visibleWithinMs: 0 });
+    const late = await hasty.createPod(
+      {
+        name: 'late',
+        image: 'i',
+        gpu: { id: 'NVIDIA GeForce RTX 4090', count: 1 },
+        cloud: 'SECURE',
+        disk: 5,
+        ports: [],
+        env: {},
+      },
+      world.signal,
+    );
+    const work = (async () => {
+      for await (const _ of hasty.streamLogs(late.id, {}, world.signal)) assert.fail('it is not there yet');
+    })();
+    assert.equal((await faultOf(work, 'rejected')).facts.status, 404);
+  });
+
   it('takes a long silence for a dead connection and resumes; a quiet pod is no failure', async () => {
     world.sim.faults.set({ failure: { kind: 'strangeLog', with: 'silent' } });
     const patient = world.newClient({ logSilenceMs: 100 });

@@ -1,6 +1,6 @@
 import { Fault, throwIfAborted, toFault } from '../kernel/fault.ts';
 import type { Clock } from '../kernel/ports.ts';
-import type { HttpClient } from '../http/httpClient.ts';
+import type { HttpClient, StreamCall } from '../http/httpClient.ts';
 import { isNotFound } from './isNotFound.ts';
 import { timeMs } from './pod.ts';
 import { createSseParser } from './sseParser.ts';
@@ -28,6 +28,8 @@ export interface PodLogOptions {
   readonly random: () => number;
   /** Longest silence before the stream is taken for dead and resumed. */
   readonly silenceMs: number;
+  /** Until then the machine was created so lately that RunPod may not know it yet; ms since the epoch. */
+  readonly newUntilMs?: number | undefined;
 }
 
 /** Connections in a row that may bring nothing before the stream ends. */
@@ -47,14 +49,27 @@ export async function* streamLogs(
   signal: AbortSignal,
 ): AsyncGenerator<PodLogLine, void, undefined> {
   let last: SseEvent | undefined;
+  /** The time of the last line, and all lines of that time, where lines have no ids: a resume begins with them again. */
+  let moment: { readonly at: string; readonly data: string[] } | undefined;
   let fruitless = 0;
   for (;;) {
     const resuming = last;
+    const shown = [...(moment?.data ?? [])];
+    const since = moment?.at;
     let connected = false;
     let fault: Fault | undefined;
     try {
-      for await (const event of connect(options, path, query, last?.id ?? '', () => (connected = true), signal)) {
+      const from = resuming === undefined ? { tail: query.tail } : { id: resuming.id, since };
+      for await (const event of connect(options, path, query.source, from, () => (connected = true), signal)) {
         if (repeats(event, resuming, last)) continue;
+        const at = event.id === '' ? timeOf(event) : undefined;
+        if (shown.length > 0 && at === since) {
+          if (shown[0] === event.data) shown.shift();
+          continue;
+        }
+        if (at === undefined) moment = undefined;
+        else if (at === moment?.at) moment.data.push(event.data);
+        else moment = { at, data: [event.data] };
         fruitless = 0;
         last = event;
         yield toLine(event);
@@ -63,7 +78,9 @@ export async function* streamLogs(
       throwIfAborted(signal);
       fault = toFault(error);
       if (isNotFound(fault) && last !== undefined) return;
-      if (!['unreachable', 'timeout', 'unavailable', 'rateLimited'].includes(fault.kind)) throw fault;
+      // RunPod's list lags after a create: asked again at a steady pace.
+      if (isNotFound(fault) && options.clock.now() < (options.newUntilMs ?? 0)) fruitless = -1;
+      else if (!['unreachable', 'timeout', 'unavailable', 'rateLimited'].includes(fault.kind)) throw fault;
     }
     // A quiet pod is no failure: only connections that end or fail count.
     const quiet = connected && fault?.kind === 'timeout';
@@ -80,22 +97,33 @@ export async function* streamLogs(
 
 /** A resume may begin with the event it resumes after. */
 function repeats(event: SseEvent, resuming: SseEvent | undefined, last: SseEvent | undefined): boolean {
-  return resuming !== undefined && last === resuming && event.id === resuming.id && event.data === resuming.data;
+  if (resuming === undefined || last !== resuming || event.id === '') return false;
+  return event.id === resuming.id && event.data === resuming.data;
+}
+
+/** Where a connection begins: with past lines, or after what was shown; `since` is told where lines have no ids. */
+type From = { readonly tail: number | undefined } | { readonly id: string; readonly since: string | undefined };
+
+function whereFrom(from: From): Pick<StreamCall, 'query' | 'headers'> {
+  if ('tail' in from) return { query: { tail: from.tail } };
+  if (from.id !== '') return { headers: { 'last-event-id': from.id } };
+  return { query: from.since === undefined ? { tail: 0 } : { since: from.since } };
 }
 
 async function* connect(
   { http, silenceMs }: PodLogOptions,
   path: string,
-  query: PodLogQuery,
-  lastEventId: string,
+  source: PodLogQuery['source'],
+  from: From,
   onConnected: () => void,
   signal: AbortSignal,
 ): AsyncGenerator<SseEvent, void, undefined> {
+  const { query, headers } = whereFrom(from);
   const reply = await http.stream(
     {
       path,
-      query: { source: query.source, tail: lastEventId === '' ? query.tail : undefined },
-      headers: { accept: 'text/event-stream', ...(lastEventId === '' ? {} : { 'last-event-id': lastEventId }) },
+      query: { source, ...query },
+      headers: { accept: 'text/event-stream', ...headers },
       bodyTimeoutMs: silenceMs,
     },
     signal,
@@ -112,6 +140,11 @@ async function* connect(
   } finally {
     reply.discard();
   }
+}
+
+function timeOf(event: SseEvent): string | undefined {
+  const parsed = logLineReply.safeParse(parseJson(event.data));
+  return parsed.data?.ts ?? undefined;
 }
 
 function toLine(event: SseEvent): PodLogLine {

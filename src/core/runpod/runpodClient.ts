@@ -75,6 +75,8 @@ export interface RunpodClientOptions extends Pick<
   readonly pageSize?: number;
   /** Longest silence of a log stream. */
   readonly logSilenceMs?: number;
+  /** A pod that was just created may be unknown for so long. */
+  readonly visibleWithinMs?: number;
 }
 
 /** A server whose cursor leads nowhere must not hold us: at 1,000 pods a page this is far beyond any account. */
@@ -105,6 +107,8 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
       return { authorization: `Bearer ${key}` };
     },
   });
+  /** Pods that this client has created, by id. */
+  const newUntilMs = new Map<string, number>();
   const podPath = (podId: string): string => `pods/${encodeURIComponent(podId)}`;
 
   return {
@@ -142,6 +146,7 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
         { method: 'POST', path: 'pods', body: request, reply: podReply, repeatable: false, timeoutMs },
         signal,
       );
+      newUntilMs.set(reply.id, options.clock.now() + (options.visibleWithinMs ?? 180_000));
       return toPod(reply, podClock);
     },
     async podAction(podId, action, signal) {
@@ -157,7 +162,11 @@ export function createRunpodClient(options: RunpodClientOptions): RunpodClient {
     },
     streamLogs: (podId, query, signal) =>
       streamLogs(
-        { http, clock: options.clock, random: options.random, silenceMs: options.logSilenceMs ?? 75_000 },
+        {
+          ...{ http, clock: options.clock, random: options.random },
+          silenceMs: options.logSilenceMs ?? 75_000,
+          newUntilMs: newUntilMs.get(podId),
+        },
         `pods/${encodeURIComponent(podId)}/logs`,
         query,
         signal,

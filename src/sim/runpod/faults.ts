@@ -51,8 +51,8 @@ export type Operation =
 /** When a failure of the wire strikes: before the request has an effect, or after it ('lost reply'). */
 export type Moment = 'before' | 'after';
 
-/** `hugeEvent`: the first line is over 1 MiB; `burst`: 5000 lines at once; `repeatOnResume`: the last event again. */
-export type StrangeLog = 'crlf' | 'notJson' | 'silent' | 'hugeEvent' | 'burst' | 'repeatOnResume';
+/** `hugeEvent`: the first line is over 1 MiB; `burst`: 5000 lines at once; `repeatOnResume`: the last event again; `bare`: neither ids nor JSON. */
+export type StrangeLog = 'crlf' | 'notJson' | 'silent' | 'hugeEvent' | 'burst' | 'repeatOnResume' | 'noIds' | 'bare';
 
 export type Failure =
   // the wire, for any operation

@@ -172,8 +172,10 @@ const eventId = (line: LogLine, skewMs: number): string =>
 function frameOf(line: LogLine, skewMs: number, strange: StrangeLog | undefined): string {
   const ts = timeStamp(line.at + skewMs);
   const text = strange === 'hugeEvent' ? line.line.padEnd(1.1 * 2 ** 20, '#') : line.line;
-  const data = strange === 'notJson' ? line.line : JSON.stringify({ ts, source: line.source, line: text });
-  const frame = `id: ${eventId(line, skewMs)}\ndata: ${data}\n\n`;
+  const data =
+    strange === 'notJson' || strange === 'bare' ? line.line : JSON.stringify({ ts, source: line.source, line: text });
+  const id = strange === 'noIds' || strange === 'bare' ? '' : `id: ${eventId(line, skewMs)}\n`;
+  const frame = `${id}data: ${data}\n\n`;
   return strange === 'crlf' ? frame.replaceAll('\n', '\r\n') : frame;
 }
 
