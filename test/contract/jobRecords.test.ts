@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Fault } from '../../src/core/kernel/fault.ts';
-import { readSidecar } from '../../src/core/outputs/sidecar.ts';
+import { markOf, partEnding } from '../../src/core/outputs/partName.ts';
+import { readSidecar, sidecarPath } from '../../src/core/outputs/sidecar.ts';
 import { startSimulator } from '../../src/sim/simulator.ts';
 import type { Simulator } from '../../src/sim/simulator.ts';
 import { openWindow, placeOf, removeFolder, until } from './jobWindow.ts';
@@ -103,9 +104,10 @@ describe('the record of a job', () => {
   it('a story that cannot be written is a warning: the file stays', async () => {
     open();
     const first = await window.core.jobs.run(job(), quiet, window.signal);
-    const story = `${first.outputs[0]!.path.replace('00001', '00002')}.podrelay.json.part`;
-    await writeFile(story, 'in the way');
-    const outcome = await window.core.jobs.run(job(smallWorkflow(9)), quiet, window.signal);
+    const wanted = job(smallWorkflow(9));
+    const story = sidecarPath(first.outputs[0]!.path.replace('00001', '00002')) + partEnding(markOf(wanted.id));
+    await mkdir(story);
+    const outcome = await window.core.jobs.run(wanted, quiet, window.signal);
     assert.match(outcome.warnings.join(), /story/);
     assert.ok((await readFile(outcome.outputs[0]!.path)).length > 0);
     assert.equal((await window.records())[1]?.state, 'done');

@@ -8,7 +8,7 @@ const bound = { ...unbound, runMs: at + 60_000 };
 const patience = 180_000;
 
 function standing(start: typeof unbound | typeof bound, status: string, startedAtMs: number, afterMs = 1_000): string {
-  return standingOf(start, { status, startedAtMs } as Pod, at + afterMs, patience);
+  return standingOf(start, { status, startedAtMs, runMs: startedAtMs } as Pod, at + afterMs, patience);
 }
 
 describe('the run of a pod that a job has started', () => {

@@ -30,8 +30,8 @@ export function standingOf(
     return runMs !== undefined || nowMs - at > visibleWithinMs ? 'over' : 'unsure';
   }
   if (pod.status !== 'RUNNING') return 'ours';
-  if (runMs !== undefined) return pod.startedAtMs === runMs ? 'ours' : 'over';
-  if (pod.startedAtMs === undefined || pod.startedAtMs === beforeMs) return 'unsure';
+  if (runMs !== undefined) return pod.runMs === runMs ? 'ours' : 'over';
+  if (pod.startedAtMs === undefined || pod.runMs === beforeMs) return 'unsure';
   return Math.abs(pod.startedAtMs - at) <= longestBootMs ? 'ours' : 'over';
 }
 
@@ -47,7 +47,7 @@ export async function startedForJobs(deps: JobStartDeps, listed: readonly Pod[])
       if (standing === 'over') await records.forgetStart(start.podId);
       // Its container runs: from now on the run has a name.
       if (standing === 'ours' && start.runMs === undefined && pod?.status === 'RUNNING') {
-        await records.noteStart({ ...start, runMs: pod.startedAtMs });
+        await records.noteStart({ ...start, runMs: pod.runMs });
       }
     }
   } catch (error) {
@@ -59,7 +59,7 @@ export async function startedForJobs(deps: JobStartDeps, listed: readonly Pod[])
 /** Starts a pod that we did not deploy, on record before the request is sent. @throws Fault 'io', or as `start` */
 export async function startForJob(
   { records, clock }: JobStartDeps,
-  { id: podId, startedAtMs: beforeMs }: Pod,
+  { id: podId, runMs: beforeMs }: Pod,
   start: () => Promise<Pod>,
 ): Promise<Pod> {
   await records.noteStart({ podId, at: clock.now(), beforeMs, runMs: undefined });

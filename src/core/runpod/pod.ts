@@ -42,6 +42,8 @@ export interface Pod {
   /** By the clock of this machine, as all times here; see podClock.ts. */
   readonly createdAtMs: number | undefined;
   readonly startedAtMs: number | undefined;
+  /** The same by RunPod's clock: it tells one run of a pod from another, in every window alike. */
+  readonly runMs?: number | undefined;
   /** Erased on stop. */
   readonly containerDiskGb: number;
   /** Host-bound disk that survives a stop and bills double meanwhile (RunPod docs, pods/pricing). */
@@ -86,6 +88,7 @@ export function toPod(reply: PodReply, clock: PodClock): Pod {
     runtime: toRuntime(reply.runtime),
     createdAtMs: time('createdAt'),
     startedAtMs: time('startedAt'),
+    runMs: timeMs(reply.startedAt),
     containerDiskGb: reply.disk ?? 0,
     volumeGb: reply.mounts?.persistent?.size ?? 0,
     networkVolumeIds: reply.mounts?.network?.map((mount) => mount.volumeId) ?? [],
