@@ -181,6 +181,16 @@ describe('the HTTP client of all services', () => {
     assert.deepEqual([fault.kind, fault.facts.retryAfterMs, requests.length], ['rateLimited', 3_600_000, 1]);
   });
 
+  it('waits for the longest of several exhausted windows, not for the first, and not for one with something left (S14)', async () => {
+    const ratelimit = '"minute";r=0;t=2, "hour";r=0;t=900, "day";r=40;t=54000';
+    for (const more of [{}, { 'retry-after': '2' }]) {
+      requests.length = 0;
+      const base = await serve((_, response) => response.writeHead(429, { ratelimit, ...more }).end());
+      const fault = await faultOf(client(base, { retries: 3 }).send(get, never));
+      assert.deepEqual([fault.kind, fault.facts.retryAfterMs, requests.length], ['rateLimited', 900_000, 1]);
+    }
+  });
+
   it('ends at its time-out, in the head of a reply and in its body, also where that trickles', async () => {
     for (const handler of [
       () => undefined,

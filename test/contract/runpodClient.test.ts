@@ -280,6 +280,15 @@ describe("a pod's log against the simulator", () => {
     }
   });
 
+  it('shows the beginning of a line that is over the limit, and goes on', async () => {
+    const [, second] = await read(2);
+    world.sim.faults.set({ failure: { kind: 'strangeLog', with: 'hugeEvent' } });
+    const [long, next] = await read(2);
+    assert.equal(long?.text.length, 2_002);
+    assert.match(long.text, /^\{"ts":.*# …$/);
+    assert.deepEqual(next, second);
+  });
+
   it('shows a line once when a resume begins with it again', async () => {
     const whole = (await read(5)).map((line) => line.text);
     world.sim.faults.set({ failure: { kind: 'strangeLog', with: 'repeatOnResume' } });

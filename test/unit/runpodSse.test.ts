@@ -44,4 +44,14 @@ describe('server-sent events', () => {
     assert.equal(long.data.length, longestEvent);
     assert.deepEqual(next, { id: '', data: 'y', cut: false });
   });
+
+  it('keep no more of any line than that, whatever it is and however it comes', () => {
+    const text = `: ${'c'.repeat(2 * longestEvent)}\nid: ${'i'.repeat(2 * longestEvent)}\ndata: x\n\nid: 2\ndata: y\n\n`;
+    const cuts = Array.from({ length: 40 }, (_, n) => n * 100_003);
+    for (const [long, next] of [read(text), read(text, cuts)]) {
+      assert.ok(long !== undefined && long.id.length > 0 && long.id.length <= longestEvent + 16, `${long?.id.length}`);
+      assert.deepEqual([long.data, long.cut], ['x', true]);
+      assert.deepEqual(next, { id: '2', data: 'y', cut: false });
+    }
+  });
 });
