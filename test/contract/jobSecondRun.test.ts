@@ -39,7 +39,7 @@ describe('a second run of a late job', function () {
     return view.value.jobs;
   }
   async function until(what: string, isSo: (all: readonly QueueJob[]) => boolean): Promise<readonly QueueJob[]> {
-    for (const end = Date.now() + 20_000; ;) {
+    for (const end = Date.now() + 45_000; ;) {
       const all = await jobs();
       if (isSo(all)) return all;
       assert.ok(Date.now() < end, `${what}: ${JSON.stringify(all)}\n${world.log.join('\n')}`);
