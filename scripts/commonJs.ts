@@ -36,10 +36,15 @@ export const asCommonJs: Plugin = {
   },
 };
 
-/** A namespace import would copy each name of VS Code's API, once for each source file. */
+/** A namespace import would copy each name of VS Code's API, and each require is VS Code's to look up: one a file will do. */
 const importOfVscode = /\bimport\s*\*\s*as\s+([\w$]+)\s+from\s*"vscode"/g;
 
 async function commonJs(file: OutputFile, options: TransformOptions): Promise<string> {
-  const direct = file.text.replaceAll(importOfVscode, 'const $1=require("vscode")');
+  let first: string | undefined;
+  const direct = file.text.replaceAll(importOfVscode, (_, name: string) => {
+    const api = first ?? 'require("vscode")';
+    first ??= name;
+    return `const ${name}=${api}`;
+  });
   return (await transform(direct, { ...options, sourcefile: path.basename(file.path) })).code;
 }
