@@ -20,7 +20,9 @@ export function createHostSettings(environment: NodeJS.ProcessEnv, log: Log, lif
   const changed = life.own(new Emitter<void>());
   const read = (): Settings => {
     const [first, ...others] = vscode.workspace.workspaceFolders ?? [];
-    const { settings, problems } = readHostSettings([readerOf(first), ...others.map(readerOf)], environment);
+    // Of one folder the settings are the window's, which the editor has at hand.
+    const folders = [readerOf(others.length > 0 ? first : undefined), ...others.map(readerOf)] as const;
+    const { settings, problems } = readHostSettings(folders, environment);
     for (const { key, why } of problems)
       log.warn(`The setting ${settingPrefix}${key} is not usable (${why}): using its default`);
     return settings;
@@ -49,6 +51,6 @@ export function createHostSettings(environment: NodeJS.ProcessEnv, log: Log, lif
 }
 
 function readerOf(folder: vscode.WorkspaceFolder | undefined): ReadSetting {
-  const all = vscode.workspace.getConfiguration(undefined, folder?.uri);
+  const all = vscode.workspace.getConfiguration(undefined, folder?.uri ?? null);
   return (key) => all.get(settingPrefix + key);
 }
