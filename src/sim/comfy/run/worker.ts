@@ -8,6 +8,7 @@ import { isObject, type JsonObject } from '../pyJson.ts';
 import { Execution, type ExecutionWorld } from './execution.ts';
 import { WorkerGone } from './nodeFailure.ts';
 import { OutputCache, WorkerDeath } from './outputCache.ts';
+import { IncomparableItems } from './promptQueue.ts';
 import type { HistoryEntry, PromptQueue, QueueItem } from './promptQueue.ts';
 import { RunEvents } from './runEvents.ts';
 
@@ -82,7 +83,8 @@ export class Worker {
         await this.#runOne(item);
       }
     } catch (failure) {
-      if (failure instanceof WorkerDeath) this.#dead = true;
+      // Python's heap compares as the worker takes the next: outside of any handler as well (8.3 F1, F20).
+      if (failure instanceof WorkerDeath || failure instanceof IncomparableItems) this.#dead = true;
       else if (!(failure instanceof WorkerGone)) throw failure;
     } finally {
       this.#busy = false;
