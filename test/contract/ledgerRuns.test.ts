@@ -56,6 +56,7 @@ describe('the ledger of a job that is run again', function () {
 
   it('has both runs on an endpoint, the second once although its window dies after it was paid', async () => {
     const { id } = sim.runpod.serverless.seedEndpoint({ name: 'comfy', workers: { min: 1, max: 1, idleTimeout: 30 } });
+    sim.runpod.serverless.configure({ firstPullMs: 1_000, coldStartMs: 1_000 });
     const failing = sim.runpod.faults.set({ failure: { kind: 'handlerRaises', message: 'boom' }, on: ['workJob'] });
     const place = { endpointIds: [id], settings: { 'gemini.enabled': false } };
     const window = await open(place);

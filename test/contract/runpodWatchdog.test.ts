@@ -193,7 +193,7 @@ describe('the watchdog in a real shell', function () {
   it('is not held up by a runpodctl that hangs, also where there is no timeout', async () => {
     put('runpodctl', 'trap "" TERM; while :; do sleep 1; done');
     for (const tool of ['sh', 'sleep', 'tr', 'date', 'cat', 'curl', 'python3']) link(tool);
-    const { output } = await boot({ env: { PATH: folder, PODRELAY_TOOL_SECONDS: '0' } });
+    const { output } = await boot({ env: { PATH: folder, PODRELAY_TOOL_SECONDS: '0.2' } });
     await until(() => status() === 'EXITED', 12_000, output);
   });
 

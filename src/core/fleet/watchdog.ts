@@ -69,13 +69,12 @@ u.urlopen(u.Request(sys.argv[1], b"{\\"action\\":\\"stop\\"}", {
 
 limited() {
   "$@" &
-  left=\${PODRELAY_TOOL_SECONDS:-60}
-  while kill -0 $! 2> /dev/null; do
-    [ "$left" -gt 0 ] || kill -9 $!
-    left=$((left - 1))
-    sleep 1
-  done
-  wait $!
+  tool=$!
+  (sleep "\${PODRELAY_TOOL_SECONDS:-60}"; kill -9 "$tool") &
+  wait "$tool"
+  result=$?
+  kill $! 2> /dev/null
+  return "$result"
 }
 
 stop_pod() {
