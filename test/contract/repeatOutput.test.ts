@@ -48,7 +48,8 @@ describe('an output that is repeated', () => {
     world.consent = () => Promise.resolve(true);
     world.settings = { ...world.settings, 'routing.forced': 'gemini' };
     const made = await make();
-    const { workflow, request, times } = await readSidecar(made);
+    const { workflow, request, inputs, times } = await readSidecar(made);
+    assert.deepEqual([inputs.prompt, inputs.negative, inputs.steps], ['a lighthouse at dawn', 'blurry', 12]);
     assert.equal(workflow, null);
     assert.deepEqual(request, { workflow: imageToImage, inputFolder: '..' });
     assert.ok(times.startedAt !== null && times.startedAt >= times.requestedAt && times.startedAt <= times.finishedAt);

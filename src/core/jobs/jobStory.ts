@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { JobRequest } from '../backends/backend.ts';
 import type { Attempt } from '../backends/backendManager.ts';
 import type { Workflow } from '../comfy/workflow.ts';
+import { namedInputs } from '../inputs/namedInputs.ts';
 import type { SavedOutput } from '../outputs/saveOutput.ts';
 import { readSidecar, writeSidecar } from '../outputs/sidecar.ts';
 import type { Sidecar } from '../outputs/sidecar.ts';
@@ -30,7 +31,7 @@ export function storyOf(outcome: JobOutcome, output: SavedOutput, context: Story
     output: { file: path.basename(output.path), bytes: output.bytes, kind: output.kind },
     workflow: workflow ?? null,
     request: askedFor(request, path.dirname(output.path)),
-    inputs: {},
+    inputs: Object.fromEntries(namedInputs(request.workflow).map(({ key, value }) => [key, value])),
     seed: seedOf(workflow ?? request.workflow),
     backend: { id: backend, label: backendLabel, tier },
     gpu: outcome.gpu ?? null,

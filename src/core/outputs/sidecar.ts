@@ -27,7 +27,7 @@ const sidecarSchema = z.object({
       inputFolder: z.optional(z.string()),
     }),
   ),
-  /** What the person set, by name. */
+  /** What of the request means something to a person, by name: prompt, size, steps. */
   inputs: z.record(z.string(), z.unknown()),
   /** Text when it is over 2^53: ComfyUI's seeds have 64 bits. */
   seed: z.nullable(z.union([z.int(), z.string()])),
