@@ -106,7 +106,9 @@ function tooltip(snapshot: StatusSnapshot, perHour: string): string {
     const why = !status.ready.ok ? status.ready.why : status.health.known ? status.health.value.why : '';
     const next = snapshot.trusted && status.backend.id === selected ? ' **(next job)**' : '';
     const label = plainMarkdown(status.backend.label);
-    return `| $(${backendIcon(state).id}) | ${label}${next} | ${plainMarkdown(dotted(stateName(state), why))} |`;
+    // What stopped says that it is.
+    const told = state === 'stopped' && why !== '' ? why : dotted(stateName(state), why);
+    return `| $(${backendIcon(state).id}) | ${label}${next} | ${plainMarkdown(told)} |`;
   });
   const pods = runningPods.map(
     ({ name, link, gpu, usdPerHourMicros }) =>

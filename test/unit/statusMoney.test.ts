@@ -131,6 +131,11 @@ describe('the status bar and backends', () => {
     assert.equal(shown([], { selected: undefined }).background, 'error');
   });
 
+  it('says once in its tooltip that a backend is stopped', () => {
+    const stopped = backend('cloud', { health: known({ state: 'stopped', why: 'Stopped; a job starts it' }, 0) });
+    assert.match(shown([], { statuses: [stopped] }).tooltip, /\| The cloud \| Stopped; a job starts it \|/);
+  });
+
   it('says in its tooltip that nothing is run in Restricted Mode', () => {
     assert.match(shown([], { trusted: false }).tooltip, /^\$\(shield\) Restricted Mode: nothing is run\.$/m);
     assert.doesNotMatch(shown([]).tooltip, /Restricted/);
