@@ -74,6 +74,15 @@ export async function openWorkbench(options: WorkbenchOptions = {}): Promise<Wor
     const workbench = new Workbench(page, workspace, server.dataFolder, close);
     await page.goto(server.address({ folder: workspace, ...openFile }));
     await workbench.ready();
+    const { openFile: wanted } = options;
+    // Opened late, it would take the focus from what a test has begun, and a quick pick closes without that.
+    if (wanted !== undefined) {
+      await workbench.until(
+        'the file',
+        async () => (await workbench.tabs()).includes(path.basename(wanted)),
+        openTimeoutMs,
+      );
+    }
     return workbench;
   } catch (error) {
     await close();

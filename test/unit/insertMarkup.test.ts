@@ -6,9 +6,9 @@ import type { MarkupLanguage, ShownFile } from '../../src/ui/insert/mediaMarkup.
 import { afterEdits, findAgain } from '../../src/ui/insert/passage.ts';
 import type { Edit } from '../../src/ui/insert/passage.ts';
 
-const folder = path.resolve('/work/docs');
-const picture: ShownFile = { path: path.resolve('/work/generated/a cat (1).png'), kind: 'image' };
-const film: ShownFile = { path: path.resolve('/work/generated/film.mp4'), kind: 'video' };
+const folder = path.resolve('/project/docs');
+const picture: ShownFile = { path: path.resolve('/project/generated/a cat (1).png'), kind: 'image' };
+const film: ShownFile = { path: path.resolve('/project/generated/film.mp4'), kind: 'video' };
 
 describe('the markup of an output', () => {
   it('is an image with the prompt as its text, and a path from the document', () => {
