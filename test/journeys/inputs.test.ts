@@ -38,6 +38,13 @@ describe('a workflow in the editor', function () {
     const files = existsSync(folder) ? readdirSync(folder) : [];
     return files.filter((name) => files.includes(sidecarPath(name)));
   };
+  /** A key that is pressed before the editor has the focus again is lost, and what is typed then replaces the selection. */
+  const goHome = (): Promise<unknown> =>
+    workbench.until('the beginning of the file', async () => {
+      await workbench.page.keyboard.press('Control+Home');
+      return (await workbench.page.locator('.part.statusbar').innerText()).includes('Ln 1, Col 1');
+    });
+
   async function openFile(name: string): Promise<void> {
     const { page } = workbench;
     await page.keyboard.press('Control+P');
@@ -134,12 +141,13 @@ describe('a workflow in the editor', function () {
   it('puts what a selection has made behind it, wherever that is by then, and the newest output at the cursor', async () => {
     const { page } = workbench;
     await openFile('notes.md');
-    for (const key of ['Control+Home', 'ArrowDown', 'ArrowDown', 'Shift+End']) await page.keyboard.press(key);
+    await goHome();
+    for (const key of ['ArrowDown', 'ArrowDown', 'Shift+End']) await page.keyboard.press(key);
     await workbench.command('PodRelay: Generate from Selection');
     await page.locator('.quick-input-widget', { hasText: 'Which size?' }).waitFor();
     await workbench.choose('Small and quick');
     await page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
-    await page.keyboard.press('Control+Home');
+    await goHome();
     await page.keyboard.type('Written meanwhile. ');
     const done = /a lighthouse in the rain: 1 file/;
     await workbench.notification(done);
