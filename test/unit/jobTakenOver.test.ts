@@ -49,6 +49,8 @@ describe('a job that another window has taken over', () => {
         return { files: [], micros: 0, costBasis: '' };
       },
     };
+    let released = 0;
+    const freed = (): Promise<void> => Promise.resolve(void released++);
     const runner = new JobRunner({
       backends: {
         find: () => backend,
@@ -58,7 +60,7 @@ describe('a job that another window has taken over', () => {
         }),
       } as unknown as BackendManager,
       store: createJobStore(database, options),
-      budgets: { reserve: nothing, release: nothing, settleUnknown: nothing },
+      budgets: { reserve: nothing, release: freed, settleUnknown: freed },
       ledger: { recordJob: nothing },
       ...{ leaseMs: 15_000, clock: systemClock, log, outputFolder: () => root, onDone: nothing },
       // That window sleeps in its turn, and this one claims what it has left.
@@ -69,6 +71,7 @@ describe('a job that another window has taken over', () => {
     });
     const end = await runner.runClaimed(record, 'local', new AbortController().signal);
     assert.equal(end.is, 'over');
+    assert.equal(released, 0, 'what is reserved is for the run that goes on');
     const { jobs } = await queue.list({ queued: 9, ended: 9 });
     assert.deepEqual(
       jobs.map(({ id, state, owner }) => [id, state, owner]),

@@ -259,7 +259,8 @@ export class JobRunner implements Disposable {
       // Only what this attempt has sent can still be found where the record says.
       const fault = toFault(error);
       if (task.intents > intents) task.mayStillEnd = endsPerhaps(fault, task);
-      if (task.mayStillEnd || isShutdown(signal)) throw error;
+      // What is reserved for a run that another window follows is that window's to settle.
+      if (task.mayStillEnd || isShutdown(signal) || fault.facts.by === 'takeover') throw error;
       task.isUnclear = task.intents > intents && mayBePaid(fault, backend);
       await budgets[task.isUnclear ? 'settleUnknown' : 'release'](task.request, backend.id);
       throw error;
